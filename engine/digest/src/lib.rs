@@ -1,0 +1,1 @@
+//! MD5 of one key and of many keys at once.

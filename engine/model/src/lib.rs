@@ -1,0 +1,1 @@
+//! The nouns of Kinesis: hash keys, shards, sequence numbers, limits, errors. No I/O, no clock.

@@ -1,0 +1,1 @@
+//! The kernel's door: cores, files, buffers, messages and clocks, over io_uring or a simulation.

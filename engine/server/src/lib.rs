@@ -1,0 +1,1 @@
+//! The Kinesis-compatible stream engine, as a process and as a library.

@@ -1,0 +1,1 @@
+//! The log of one core: frames, segments, commit, recovery, reading, retention.

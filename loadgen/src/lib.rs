@@ -1,0 +1,1 @@
+//! The load generator and judge of Kinesis endpoints.
