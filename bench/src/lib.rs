@@ -1,1 +1,0 @@
-//! Benchmarks of the engine's parts, one question a file.
