@@ -1,1 +1,22 @@
-//! The load generator and judge of Kinesis endpoints.
+//! The load generator and judge of Kinesis endpoints: what it sends, what it measures, and what it
+//! dares to say about it. METHOD.md beside this crate is its specification in prose.
+//!
+//! | to see | read |
+//! | --- | --- |
+//! | what a user types | [`cli`], [`scenario`], [`amount`], [`exit_code`] |
+//! | what is sent, and when | [`schedule`], [`keys`], [`sizes`], [`payload`], [`batch`] |
+//!
+//! The judge knows nothing of the log's insides: it goes through public doors only. Everything here
+//! is a function of its inputs and of the seed; no module but the drivers touches a clock or a file.
+
+#![forbid(unsafe_code)]
+
+pub mod amount;
+pub mod batch;
+pub mod exit_code;
+pub mod keys;
+pub mod payload;
+pub mod random;
+pub mod record;
+pub mod schedule;
+pub mod sizes;
