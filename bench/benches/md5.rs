@@ -1,8 +1,8 @@
 //! Question: what does the MD5 of a partition key cost, alone and among the 500 of a PutRecords?
 //!
-//! Measured against: the `md-5` crate, key by key, which is `digest::Width::Portable`. Keys of 16 and
-//! 36 bytes (hexadecimal numbers, UUIDs) fit one block; one key in ten of the mixture has 200 bytes
-//! and does not.
+//! Measured against: the `md-5` crate, key by key, which is `digest::Width::Portable`. Keys of 16
+//! and 36 bytes (hexadecimal numbers, UUIDs) fit one block; one key in ten of the mixture has 200
+//! bytes and does not.
 
 #![forbid(unsafe_code)]
 

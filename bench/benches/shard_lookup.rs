@@ -1,8 +1,8 @@
 //! Question: what does it cost to find the shard of a hash key, with 1, 1,000 and 10,000 shards?
 //!
-//! Measured against: a plain binary search over the same shards' ends, one flat array. `uniform` is a
-//! stream as it was created, `resharded` the same after its lowest tenth of shards was split: there
-//! the guess of `ShardMap::locate` is wrong for most keys, and a search follows.
+//! Measured against: a plain binary search over the same shards' ends, one flat array. `uniform` is
+//! a stream as it was created, `resharded` the same after its lowest tenth of shards was split:
+//! there the guess of `ShardMap::locate` is wrong for most keys, and a search follows.
 
 #![forbid(unsafe_code)]
 

@@ -51,7 +51,8 @@ fn measure(criterion: &mut Criterion, name: &str, shards: usize) {
     group.finish();
 }
 
-/// Asks once for every entry of `order`, call after call, and returns how many records may be written.
+/// Asks once for every entry of `order`, call after call, and returns how many records may be
+/// written.
 fn ask(order: &[usize], start_ns: &mut u64, mut admit: impl FnMut(usize, u64) -> bool) -> usize {
     let mut admitted = 0;
     for call in order.chunks(CALL) {

@@ -74,8 +74,8 @@ fn rotate<const LEFT: i32, const RIGHT: i32>(x: __m256i) -> __m256i {
     _mm256_or_si256(_mm256_slli_epi32::<LEFT>(x), _mm256_srli_epi32::<RIGHT>(x))
 }
 
-// In a step `x` is the newest word. What does not depend on it stands where it can be done early, so
-// that the chain from `x` to the result is as short as it can be.
+// In a step `x` is the newest word. What does not depend on it stands where it can be done early,
+// so that the chain from `x` to the result is as short as it can be.
 
 /// RFC 1321's F: where x has a one y, else z.
 #[target_feature(enable = "avx2")]

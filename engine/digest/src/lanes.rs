@@ -83,8 +83,9 @@ macro_rules! md5_step {
 }
 
 /// MD5 of one block per lane as a [`State`]. An expression, not a function, because the operations
-/// must be inlined into a function that is allowed the instructions. The place where it stands names
-/// `load`, `splat`, `store`, `add`, `rotate::<LEFT, RIGHT>` and RFC 1321's `f`, `g`, `h`, `i`.
+/// must be inlined into a function that is allowed the instructions. The place where it stands
+/// names `load`, `splat`, `store`, `add`, `rotate::<LEFT, RIGHT>` and RFC 1321's `f`, `g`, `h`,
+/// `i`.
 macro_rules! md5_block {
     ($words:expr) => {{
         use crate::lanes::{INITIAL, SINES, md5_step};

@@ -4,11 +4,11 @@
 //! sixteen (AVX-512F) or eight (AVX2) keys can be hashed side by side, one per 32-bit lane:
 //!
 //! ```text
-//!                 lane 0   lane 1   lane 2  ...            A key of at most 55 bytes fits one block
-//!     row  0      key[0]   key[0]   key[0]                 with its padding: those go into lanes.
-//!     ...          ...      ...      ...                   Longer ones (rare, at most 1,024 bytes)
-//!     row 14      bits     bits     bits                   are hashed one by one, where they stand,
-//!     row 15      0        0        0                      by the `md-5` crate, the reference.
+//!              lane 0   lane 1   lane 2  ...        A key of at most 55 bytes fits one block
+//!     row  0   key[0]   key[0]   key[0]             with its padding: those go into lanes.
+//!     ...       ...      ...      ...               Longer ones (rare, at most 1,024 bytes)
+//!     row 14   bits     bits     bits               are hashed one by one, where they stand,
+//!     row 15   0        0        0                  by the `md-5` crate, the reference.
 //! ```
 //!
 //! Nothing is allocated: a group of lanes lives on the stack, keys are read where they lie.

@@ -1,9 +1,10 @@
 //! Kinesis's exceptions: one variant each, with the texts that AWS answers.
 //!
-//! A text is what clients log, compare and grep for, so that it is AWS's to the letter where AWS's is
-//! known: recorded by kinesalite 3.3.3's tests against AWS, quoted in public issues, or in AWS's
-//! documentation. `Display` gives the text, [`ApiError::code`] the type. How an error travels (JSON,
-//! CBOR, HTTP) is not known here; texts of operations that Gyre does not have yet come with those.
+//! A text is what clients log, compare and grep for, so that it is AWS's to the letter where AWS's
+//! is known: recorded by kinesalite 3.3.3's tests against AWS, quoted in public issues, or in AWS's
+//! documentation. `Display` gives the text, [`ApiError::code`] the type. How an error travels
+//! (JSON, CBOR, HTTP) is not known here; texts of operations that Gyre does not have yet come with
+//! those.
 
 mod date;
 mod invalid_argument;
@@ -129,11 +130,12 @@ impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AccessDenied => f.write_str(
-                "Specifies that you do not have the permissions required to perform this operation.",
+                "Specifies that you do not have the permissions required to perform this \
+                 operation.",
             ),
-            Self::DryRunOperation => f.write_str(
-                "The request would have succeeded, but the DryRun parameter was set.",
-            ),
+            Self::DryRunOperation => {
+                f.write_str("The request would have succeeded, but the DryRun parameter was set.")
+            }
             Self::ExpiredIterator { created_ms, now_ms } => write!(
                 f,
                 "Iterator expired. The iterator was created at time {} while right now it is {} \

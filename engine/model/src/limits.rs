@@ -1,8 +1,9 @@
 //! Kinesis's limits, each once, with its source, and the buckets that hold rates.
 //!
-//! "Quotas" is AWS's page "Quotas and limits" of the Kinesis Data Streams guide; "API reference" its
-//! pages by operation; "model" is botocore 1.44.5's service model; all read 2026-11-24. AWS writes MB
-//! and means 1,048,576 bytes. Limits of operations that Gyre does not have yet come with those.
+//! "Quotas" is AWS's page "Quotas and limits" of the Kinesis Data Streams guide; "API reference"
+//! its pages by operation; "model" is botocore 1.44.5's service model; all read 2026-11-24. AWS
+//! writes MB and means 1,048,576 bytes. Limits of operations that Gyre does not have yet come with
+//! those.
 
 mod read_throttle;
 mod shard_throttle;

@@ -84,8 +84,8 @@ impl RecordBytes {
     }
 }
 
-/// Largest record of one stream, key and data, in bytes: 1 MiB unless `UpdateMaxRecordSize` has said
-/// more, up to 10 MiB, in KiB.
+/// Largest record of one stream, key and data, in bytes: 1 MiB unless `UpdateMaxRecordSize` has
+/// said more, up to 10 MiB, in KiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RecordBytesMax(u32);
 

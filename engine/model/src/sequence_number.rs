@@ -60,8 +60,8 @@ pub struct SequenceNumber {
 pub enum SequenceNumberError {
     /// Not of the form `0|([1-9]\d{0,128})`: a constraint of the API's model is violated.
     NotDecimal,
-    /// Well formed, but of AWS's layout 0 or 1, from before 2015, which we never gave out. AWS still
-    /// takes these in `SequenceNumberForOrdering`; 0 is one of them.
+    /// Well formed, but of AWS's layout 0 or 1, from before 2015, which we never gave out. AWS
+    /// still takes these in `SequenceNumberForOrdering`; 0 is one of them.
     Historic {
         /// The layout.
         version: u8,

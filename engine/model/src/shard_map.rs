@@ -134,8 +134,8 @@ impl ShardMap {
     }
 
     /// Closes a shard and opens two that share its range, low then high; the upper one starts at
-    /// `new_start`. `now_s` is Unix time in seconds; the children are created in a later second than
-    /// their parent was closed in, so that their sequence numbers are above all of its own.
+    /// `new_start`. `now_s` is Unix time in seconds; the children are created in a later second
+    /// than their parent was closed in, so that their sequence numbers are above all of its own.
     ///
     /// # Errors
     /// The map is then as it was.

@@ -186,8 +186,8 @@ impl fmt::Display for InvalidReshard {
             Self::StartOutOfRange { shard, new_start, range, stream } => write!(
                 f,
                 "NewStartingHashKey {new_start} used in SplitShard() on shard {shard} in stream \
-                 {stream} is not both greater than one plus the shard's StartingHashKey {} and less \
-                 than the shard's EndingHashKey {}.",
+                 {stream} is not both greater than one plus the shard's StartingHashKey {} and \
+                 less than the shard's EndingHashKey {}.",
                 range.start(),
                 range.end(),
             ),
@@ -198,8 +198,8 @@ impl fmt::Display for InvalidReshard {
             ),
             Self::Closed { shard, stream } => write!(
                 f,
-                "Shard {shard} in stream {stream} has already been merged or split, and thus is not \
-                 eligible for merging or splitting.",
+                "Shard {shard} in stream {stream} has already been merged or split, and thus is \
+                 not eligible for merging or splitting.",
             ),
         }
     }

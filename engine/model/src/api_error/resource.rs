@@ -93,11 +93,11 @@ impl fmt::Display for LimitExceeded {
             Self::Shards { account, region, open_count, limit_count, additional_count } => write!(
                 f,
                 "This request would exceed the shard limit for the account {account} in {region}. \
-                 Current shard count for the account: {open_count}. Limit: {limit_count}. Number of \
-                 additional shards that would have resulted from this request: {additional_count}. \
-                 Refer to the AWS Service Limits page \
-                 (http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) for current \
-                 limits and how to request higher limits.",
+                 Current shard count for the account: {open_count}. Limit: {limit_count}. Number \
+                 of additional shards that would have resulted from this request: \
+                 {additional_count}. Refer to the AWS Service Limits page \
+                 (http://docs.aws.amazon.com/general/latest/gr/aws_service_limits.html) for \
+                 current limits and how to request higher limits.",
             ),
             Self::CallRate(stream) => write!(f, "Rate exceeded for stream {stream}."),
         }

@@ -281,8 +281,8 @@ fn invalid_retentions() {
     );
     check(
         InvalidRetention::TooLong { hours: 9999 },
-        "Maximum allowed retention period is 8760 hours. Requested retention period (9999 hours) is \
-         too long.",
+        "Maximum allowed retention period is 8760 hours. Requested retention period (9999 hours) \
+         is too long.",
     );
     check(
         InvalidRetention::AboveCurrent { hours: 25, current_hours: 24, stream: name() },
@@ -337,9 +337,9 @@ fn constraints_broken() {
          satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+; \
          Value '' at 'streamName' failed to satisfy constraint: Member must have length greater \
          than or equal to 1; Value null at 'shardId' failed to satisfy constraint: Member must not \
-         be null; Value '0' at 'limit' failed to satisfy constraint: Member must have value greater \
-         than or equal to 1; Value '10001' at 'limit' failed to satisfy constraint: Member must \
-         have value less than or equal to 10000",
+         be null; Value '0' at 'limit' failed to satisfy constraint: Member must have value \
+         greater than or equal to 1; Value '10001' at 'limit' failed to satisfy constraint: Member \
+         must have value less than or equal to 10000",
     );
     check_validation(
         Validation::OnDemand(stream()),

@@ -1,7 +1,7 @@
 //! `ValidationException`: constraints of the API's model that a request breaks, all in one text.
 //!
-//! The sentences are AWS's (recorded by kinesalite 3.3.3's tests). Which member has which constraint
-//! is not known here.
+//! The sentences are AWS's (recorded by kinesalite 3.3.3's tests). Which member has which
+//! constraint is not known here.
 
 use crate::stream::StreamAddress;
 use std::fmt;

@@ -1,11 +1,11 @@
 //! What may be read from one shard by `GetRecords`: calls and bytes.
 //!
-//! A call is admitted before it is known what it returns, so that bytes are charged afterwards. AWS:
-//! "If a call to GetRecords returns 10 MB, subsequent calls made within the next 5 seconds throw an
-//! exception" (quotas, read 2026-11-24), which is the answer's own time at 2 MiB/s. How much may be
-//! read at once is not documented. Ours: a second's worth is free; an answer that goes past what is
-//! left of it uses it up, and its whole size must pass in time before the next call. Over any long
-//! span no more than the rate is read.
+//! A call is admitted before it is known what it returns, so that bytes are charged afterwards.
+//! AWS: "If a call to GetRecords returns 10 MB, subsequent calls made within the next 5 seconds
+//! throw an exception" (quotas, read 2026-11-24), which is the answer's own time at 2 MiB/s. How
+//! much may be read at once is not documented. Ours: a second's worth is free; an answer that goes
+//! past what is left of it uses it up, and its whole size must pass in time before the next call.
+//! Over any long span no more than the rate is read.
 
 use super::token_bucket::{Rate, TokenBucket};
 use super::{SHARD_READ_BYTES_PER_SECOND, SHARD_READ_CALLS_PER_SECOND};

@@ -53,8 +53,8 @@ impl ShardThrottle {
         }
     }
 
-    /// Whether one record of `record_bytes` (data and key) may be written now. It may if and only if
-    /// both buckets hold its cost; a refused record takes from neither.
+    /// Whether one record of `record_bytes` (data and key) may be written now. It may if and only
+    /// if both buckets hold its cost; a refused record takes from neither.
     #[must_use]
     pub fn admit(&mut self, now_ns: u64, record_bytes: u32) -> bool {
         self.records.refill(now_ns);

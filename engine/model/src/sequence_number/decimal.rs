@@ -1,8 +1,8 @@
 //! 186 bits to 56 decimal digits and back, without a division.
 //!
-//! A put prints one number for every record, and 128-bit divisions would cost more than all else that
-//! is done for a small record. So: three limbs by multiplication with reciprocals, then the digits
-//! eight at a time within a 64-bit word.
+//! A put prints one number for every record, and the division of 128 bits is a call into the
+//! compiler's library. So: three limbs by multiplication with reciprocals, then the digits eight at
+//! a time within a 64-bit word.
 //!
 //! ```text
 //!     N = (top * 10^19 + middle) * 10^19 + low        top 18 digits, middle 19, low 19
@@ -95,8 +95,8 @@ fn divide_by_square(number: Wide) -> (u64, u128) {
 
 /// A number below 10^38 as `middle * 10^19 + low`.
 ///
-/// As above with t = floor(number / 2^63) < 2^64: the estimate floor(t * R / 2^64) falls short by less
-/// than 2^63 / 10^19 + t / 2^64 + 1 < 0.93 + 1 + 1: it is the quotient, or up to two less.
+/// As above with t = floor(number / 2^63) < 2^64: the estimate floor(t * R / 2^64) falls short by
+/// less than 2^63 / 10^19 + t / 2^64 + 1 < 0.93 + 1 + 1: it is the quotient, or up to two less.
 fn divide_by_limb(number: u128) -> (u64, u64) {
     assert!(number < LIMB_SQUARED);
     let t = low_64(number >> 63);

@@ -89,8 +89,9 @@ impl OpenShards {
         assert!(self.starts.len() == self.indices.len());
     }
 
-    /// floor(key * n / 2^128), from the key's upper half. With ranges of floor(2^128 / n) each, shard
-    /// i starts at or a little before i / n of the space: the guess is the shard or the one before.
+    /// floor(key * n / 2^128), from the key's upper half. With ranges of floor(2^128 / n) each,
+    /// shard i starts at or a little before i / n of the space: the guess is the shard or the one
+    /// before.
     fn guess(&self, key: HashKey) -> usize {
         let upper = key.0 >> 64;
         let guess = (upper * self.starts.len() as u128) >> 64;
