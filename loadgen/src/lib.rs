@@ -15,6 +15,7 @@ pub mod amount;
 pub mod batch;
 pub mod exit_code;
 pub mod keys;
+pub mod limit_checker;
 pub mod payload;
 pub mod random;
 pub mod record;
