@@ -14,7 +14,13 @@ use std::os::unix::fs::FileExt;
 /// device does when its cache is full: what was never flushed may still become durable.
 const PENDING_BYTES_MAX: u64 = 256 << 20;
 
-/// A change that no flush has covered.
+/// A change that no flush has covered, with its number in the order of changes.
+#[derive(Debug)]
+struct Pending {
+    number: u64,
+    change: Change,
+}
+
 #[derive(Debug)]
 enum Change {
     Write {
@@ -33,14 +39,22 @@ pub(super) struct Content {
     backing: File,
     durable_bytes: u64,
     bytes: u64,
-    pending: VecDeque<Change>,
+    pending: VecDeque<Pending>,
     pending_bytes: u64,
+    next_number: u64,
 }
 
 impl Content {
     /// An empty file over an empty backing file.
     pub(super) fn new(backing: File) -> Content {
-        Content { backing, durable_bytes: 0, bytes: 0, pending: VecDeque::new(), pending_bytes: 0 }
+        Content {
+            backing,
+            durable_bytes: 0,
+            bytes: 0,
+            pending: VecDeque::new(),
+            pending_bytes: 0,
+            next_number: 0,
+        }
     }
 
     /// The length that readers see.
@@ -62,7 +76,7 @@ impl Content {
         let mut buffer = vec![0; usize::try_from(bytes).expect("a read fits in memory")];
         let durable = self.durable_bytes.saturating_sub(position).min(bytes);
         self.backing.read_exact_at(&mut buffer[..as_index(durable)], position)?;
-        for change in &self.pending {
+        for Pending { change, .. } in &self.pending {
             match change {
                 Change::Write { position: at, data } => {
                     let from = (*at).max(position);
@@ -85,11 +99,11 @@ impl Content {
     pub(super) fn write(&mut self, position: u64, data: Vec<u8>) -> io::Result<()> {
         self.bytes = self.bytes.max(position + data.len() as u64);
         self.pending_bytes += data.len() as u64;
-        self.pending.push_back(Change::Write { position, data });
+        self.push(Change::Write { position, data });
         if self.pending_bytes > PENDING_BYTES_MAX {
             while self.pending_bytes > PENDING_BYTES_MAX / 2 {
                 let oldest = self.pending.pop_front().expect("pending bytes have pending writes");
-                self.settle(oldest)?;
+                self.settle(oldest.change)?;
             }
         }
         Ok(())
@@ -99,8 +113,13 @@ impl Content {
     pub(super) fn resize(&mut self, bytes: u64) {
         if bytes != self.bytes {
             self.bytes = bytes;
-            self.pending.push_back(Change::Resize { bytes });
+            self.push(Change::Resize { bytes });
         }
+    }
+
+    fn push(&mut self, change: Change) {
+        self.pending.push_back(Pending { number: self.next_number, change });
+        self.next_number += 1;
     }
 
     /// A write through to the medium (`O_DSYNC`): it and the length are durable on return, earlier
@@ -110,38 +129,41 @@ impl Content {
         self.bytes = self.bytes.max(end);
         self.settle_length()?;
         let mut kept = VecDeque::with_capacity(self.pending.len());
-        for change in self.pending.drain(..) {
+        for Pending { number, change } in self.pending.drain(..) {
             let Change::Write { position: at, mut data } = change else {
                 unreachable!("the length has been settled");
+            };
+            let mut keep = |position: u64, data: Vec<u8>| {
+                kept.push_back(Pending { number, change: Change::Write { position, data } });
             };
             // What the durable write covers must not come back over it at the next flush.
             let at_end = at + data.len() as u64;
             if at_end > end && at < end {
                 let tail = data.split_off(as_index(end.saturating_sub(at)));
-                kept.push_back(Change::Write { position: end, data: tail });
+                keep(end, tail);
             } else if at >= end {
-                kept.push_back(Change::Write { position: at, data });
+                keep(at, data);
                 continue;
             }
             if at < position {
                 data.truncate(as_index(position - at));
-                kept.push_back(Change::Write { position: at, data });
+                keep(at, data);
             }
         }
         self.pending = kept;
-        self.pending_bytes = self.pending.iter().map(Change::data_bytes).sum();
+        self.pending_bytes = self.pending.iter().map(|p| p.change.data_bytes()).sum();
         self.backing.write_all_at(data, position)
     }
 
     /// Makes the length durable and leaves in `pending` the writes that lie within it.
     fn settle_length(&mut self) -> io::Result<()> {
-        let mut writes: VecDeque<Change> = VecDeque::new();
-        for change in self.pending.drain(..) {
-            match change {
-                Change::Write { .. } => writes.push_back(change),
+        let mut writes: VecDeque<Pending> = VecDeque::new();
+        for pending in self.pending.drain(..) {
+            match pending.change {
+                Change::Write { .. } => writes.push_back(pending),
                 Change::Resize { bytes } => {
                     for write in &mut writes {
-                        if let Change::Write { position, data } = write {
+                        if let Change::Write { position, data } = &mut write.change {
                             data.truncate(as_index(bytes.saturating_sub(*position)));
                         }
                     }
@@ -149,20 +171,24 @@ impl Content {
                 }
             }
         }
-        writes.retain(|write| write.data_bytes() > 0);
+        writes.retain(|write| write.change.data_bytes() > 0);
         self.pending = writes;
         self.backing.set_len(self.bytes)?;
         self.durable_bytes = self.bytes;
         Ok(())
     }
 
-    /// Makes everything written so far durable (fsync, fdatasync).
-    pub(super) fn flush(&mut self) -> io::Result<()> {
-        while let Some(change) = self.pending.pop_front() {
-            self.settle(change)?;
+    /// The changes that a flush issued now has to cover: those with a lower number.
+    pub(super) fn next_number(&self) -> u64 {
+        self.next_number
+    }
+
+    /// Makes the changes below `number` durable (fsync, fdatasync), and no later one.
+    pub(super) fn flush(&mut self, number: u64) -> io::Result<()> {
+        while self.pending.front().is_some_and(|pending| pending.number < number) {
+            let oldest = self.pending.pop_front().expect("it is at the front");
+            self.settle(oldest.change)?;
         }
-        assert_eq!(self.durable_bytes, self.bytes);
-        assert_eq!(self.pending_bytes, 0);
         Ok(())
     }
 
@@ -184,15 +210,15 @@ impl Content {
     pub(super) fn cut(&mut self, cut: &mut Cut) -> io::Result<()> {
         // A journal commits lengths in order: those up to some point survive, later ones do not.
         let lengths = cut.prefix(self.pending.len());
-        for (number, change) in std::mem::take(&mut self.pending).into_iter().enumerate() {
-            match change {
-                Change::Resize { bytes } if number < lengths => {
+        for (place, pending) in std::mem::take(&mut self.pending).into_iter().enumerate() {
+            match pending.change {
+                Change::Resize { bytes } if place < lengths => {
                     self.backing.set_len(bytes)?;
                     self.durable_bytes = bytes;
                 }
                 Change::Resize { .. } => {}
                 Change::Write { position, mut data } => {
-                    if number < lengths {
+                    if place < lengths {
                         let end = position + data.len() as u64;
                         self.durable_bytes = self.durable_bytes.max(end);
                         self.backing.set_len(self.durable_bytes)?;

@@ -28,6 +28,20 @@ pub struct DiskCounts {
     pub directory_flushes: u64,
 }
 
+impl DiskCounts {
+    /// What was asked since `earlier`.
+    #[must_use]
+    pub fn since(self, earlier: DiskCounts) -> DiskCounts {
+        DiskCounts {
+            writes: self.writes - earlier.writes,
+            durable_writes: self.durable_writes - earlier.durable_writes,
+            bytes_written: self.bytes_written - earlier.bytes_written,
+            flushes: self.flushes - earlier.flushes,
+            directory_flushes: self.directory_flushes - earlier.directory_flushes,
+        }
+    }
+}
+
 /// Permissions and owner of a node.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Owner {
@@ -259,6 +273,16 @@ impl Disk {
         self.content(node)?.write(position, data)
     }
 
+    /// A durable write that has not come through yet: it counts when it has.
+    pub(super) fn begin_durable(
+        &mut self,
+        node: NodeNumber,
+        position: u64,
+        data: Vec<u8>,
+    ) -> io::Result<()> {
+        self.content(node)?.write(position, data)
+    }
+
     pub(super) fn write_durable(
         &mut self,
         node: NodeNumber,
@@ -275,9 +299,15 @@ impl Disk {
         Ok(())
     }
 
-    pub(super) fn flush_file(&mut self, node: NodeNumber) -> io::Result<()> {
+    /// What a flush of the file that is issued now has to cover.
+    pub(super) fn flush_bound(&mut self, node: NodeNumber) -> io::Result<u64> {
+        Ok(self.content(node)?.next_number())
+    }
+
+    /// Makes durable what was below the bound when the flush was issued.
+    pub(super) fn flush_file(&mut self, node: NodeNumber, bound: u64) -> io::Result<()> {
         self.counts.flushes += 1;
-        self.content(node)?.flush()
+        self.content(node)?.flush(bound)
     }
 
     pub(super) fn flush_directory(&mut self, directory: NodeNumber) -> io::Result<()> {

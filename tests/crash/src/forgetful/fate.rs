@@ -49,6 +49,17 @@ pub struct CutCounts {
     pub names_dropped: u64,
 }
 
+impl CutCounts {
+    /// Adds another cut's.
+    pub fn add(&mut self, other: CutCounts) {
+        self.sectors_kept += other.sectors_kept;
+        self.sectors_dropped += other.sectors_dropped;
+        self.sectors_torn += other.sectors_torn;
+        self.names_kept += other.names_kept;
+        self.names_dropped += other.names_dropped;
+    }
+}
+
 /// The decisions of one cut.
 #[derive(Debug)]
 pub(super) struct Cut {

@@ -1,5 +1,6 @@
-//! The forgetful disk behind FUSE: one thread serves the kernel's calls under one lock, so that a
-//! cut falls between two calls and never into one.
+//! The forgetful disk behind FUSE: the kernel's calls are served under one lock, so that a cut
+//! falls between two calls, or into the time that a flush takes: by then what it is to cover has
+//! been written and nothing of it is durable.
 
 use super::disk::{Attributes, Disk, DiskCounts, Owner, errno};
 use super::fate::CutCounts;
@@ -10,6 +11,7 @@ use fuser::{
     RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry,
     ReplyOpen, ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
+use rustix::thread::Timespec;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -22,6 +24,9 @@ const CACHED_FOR: Duration = Duration::ZERO;
 
 /// The largest write that the kernel is to send in one piece (it allows 1 MiB).
 const WRITE_BYTES_MAX: u32 = 1 << 20;
+
+/// Calls served at once: reads and other files' writes go on while flushes take their time.
+const SERVING_THREADS: usize = 4;
 
 /// A mounted forgetful file system. Dropping it unmounts.
 #[derive(Debug)]
@@ -43,15 +48,32 @@ struct State {
     /// Open directories: what they held when they were opened.
     listings: BTreeMap<u64, Vec<(OsString, NodeNumber, FileType)>>,
     next_listing: u64,
+    /// How long flushes take, at most.
+    flush_time_max: Duration,
+    rng: fastrand::Rng,
 }
 
 impl Mount {
     /// Mounts an empty file system at `path`; its bytes go to `backing`. Both are existing, empty
-    /// folders. Root mounts by itself, anybody else needs `fusermount3`.
+    /// folders. Root mounts by itself, anybody else needs `fusermount3`. Flushes take no time.
     ///
     /// # Errors
     /// There is no `/dev/fuse`, or mounting is not allowed here.
     pub fn new(backing: &Path, path: &Path) -> io::Result<Mount> {
+        Mount::with_slow_flushes(backing, path, Duration::ZERO, 0)
+    }
+
+    /// As `new`; a flush takes a time drawn from `seed`, mostly far below the maximum. A device
+    /// takes its time as well, and a power cut is most telling in it.
+    ///
+    /// # Errors
+    /// As `new`.
+    pub fn with_slow_flushes(
+        backing: &Path,
+        path: &Path,
+        flush_time_max: Duration,
+        seed: u64,
+    ) -> io::Result<Mount> {
         let state = State {
             disk: Disk::new(backing),
             backing: backing.to_owned(),
@@ -59,9 +81,12 @@ impl Mount {
             epoch: 0,
             listings: BTreeMap::new(),
             next_listing: 0,
+            flush_time_max,
+            rng: fastrand::Rng::with_seed(seed),
         };
         let state = Arc::new(Mutex::new(state));
         let mut config = Config::default();
+        config.n_threads = Some(SERVING_THREADS);
         config.mount_options =
             vec![MountOption::FSName("forgetful".to_owned()), MountOption::NoAtime];
         let served = Served { state: Arc::clone(&state) };
@@ -129,6 +154,56 @@ impl Served {
         let state = self.powered()?;
         if handle.0 == state.epoch { Ok(state) } else { Err(Errno::EIO) }
     }
+}
+
+impl Served {
+    /// Lets the time of a flush pass, without the lock.
+    fn take_flush_time(&self) {
+        let time = {
+            let mut state = lock(&self.state);
+            // The fourth power: a median of a sixteenth of the maximum.
+            let share = state.rng.f64().powi(4);
+            state.flush_time_max.mul_f64(share)
+        };
+        if !time.is_zero() {
+            rest(time);
+        }
+    }
+
+    fn flush_file(&self, node: INodeNo, handle: FileHandle) -> Result<(), Errno> {
+        let bound = self.through(handle)?.disk.flush_bound(node.0)?;
+        self.take_flush_time();
+        Ok(self.through(handle)?.disk.flush_file(node.0, bound)?)
+    }
+
+    /// First a write like any other, which a cut may keep or lose, then durable.
+    fn write_durable(
+        &self,
+        node: INodeNo,
+        handle: FileHandle,
+        position: u64,
+        data: &[u8],
+    ) -> Result<(), Errno> {
+        self.through(handle)?.disk.begin_durable(node.0, position, data.to_vec())?;
+        self.take_flush_time();
+        Ok(self.through(handle)?.disk.write_durable(node.0, position, data)?)
+    }
+
+    fn flush_directory(&self, node: INodeNo, handle: FileHandle) -> Result<(), Errno> {
+        self.take_flush_time();
+        let mut state = self.powered()?;
+        if !state.listings.contains_key(&handle.0) {
+            return Err(Errno::EIO); // opened before the cut
+        }
+        Ok(state.disk.flush_directory(node.0)?)
+    }
+}
+
+/// Sleeps on this thread, which is not a core and has nothing else to do.
+fn rest(time: Duration) {
+    let time = Timespec { tv_sec: 0, tv_nsec: i64::from(time.subsec_nanos()) };
+    // Woken early by a signal is early enough.
+    drop(rustix::thread::nanosleep(&time));
 }
 
 impl Filesystem for Served {
@@ -318,14 +393,13 @@ impl Filesystem for Served {
         _owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        let result = self.through(handle).and_then(|mut state| {
-            // The kernel adds O_DSYNC for each write that asks for it, O_SYNC contains it.
-            if flags.0 & libc::O_DSYNC != 0 {
-                Ok(state.disk.write_durable(node.0, position, data)?)
-            } else {
-                Ok(state.disk.write(node.0, position, data.to_vec())?)
-            }
-        });
+        // The kernel adds O_DSYNC for each write that asks for it, O_SYNC contains it.
+        let result = if flags.0 & libc::O_DSYNC != 0 {
+            self.write_durable(node, handle, position, data)
+        } else {
+            let result = self.through(handle);
+            result.and_then(|mut state| Ok(state.disk.write(node.0, position, data.to_vec())?))
+        };
         let count = u32::try_from(data.len()).expect("the kernel writes at most 1 MiB at once");
         match result {
             Ok(()) => reply.written(count),
@@ -374,8 +448,7 @@ impl Filesystem for Served {
         _data_only: bool,
         reply: ReplyEmpty,
     ) {
-        let result = self.through(handle);
-        answer(result.and_then(|mut state| Ok(state.disk.flush_file(node.0)?)), reply);
+        answer(self.flush_file(node, handle), reply);
     }
 
     fn release(
@@ -455,13 +528,7 @@ impl Filesystem for Served {
         _data_only: bool,
         reply: ReplyEmpty,
     ) {
-        let result = self.powered().and_then(|mut state| {
-            if !state.listings.contains_key(&handle.0) {
-                return Err(Errno::EIO); // opened before the cut
-            }
-            Ok(state.disk.flush_directory(node.0)?)
-        });
-        answer(result, reply);
+        answer(self.flush_directory(node, handle), reply);
     }
 
     fn statfs(&self, _request: &Request, _node: INodeNo, reply: ReplyStatfs) {
