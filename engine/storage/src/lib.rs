@@ -4,8 +4,33 @@
 //! but through `runtime`. The bytes are in FORMAT.md.
 #![forbid(unsafe_code)]
 
+pub mod catalog;
+pub mod chunk;
+pub mod error;
+pub mod follower;
 pub mod frame;
+pub mod log;
+pub mod options;
+pub mod planted;
+pub mod reader;
 pub mod record;
 pub mod shard;
+pub mod shards;
+pub mod stats;
+pub mod table;
 
+mod appender;
 mod bytes;
+mod committer;
+mod gather;
+mod index;
+mod open;
+mod pool;
+mod recovery;
+mod service;
+mod state;
+
+pub use appender::{Acknowledgement, Append};
+pub use gather::AppendRecord;
+pub use log::{Log, Prepared, Recovered};
+pub use state::Appended;

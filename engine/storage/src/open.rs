@@ -1,0 +1,220 @@
+//! Opens a log: finds its files, recovers it, and starts the tasks that serve it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, VecDeque};
+use std::rc::Rc;
+
+use runtime::clock;
+use runtime::file::{self, IoError};
+use runtime::local::Notify;
+use runtime::task;
+
+use crate::catalog::{CatalogClient, CatalogState, SegmentEntry};
+use crate::committer;
+use crate::error::OpenError;
+use crate::follower::Followers;
+use crate::gather::Gather;
+use crate::index::PartBlocks;
+use crate::log::Recovered;
+use crate::options::LogOptions;
+use crate::planted::{Bug, planted};
+use crate::pool::{self, Pool, Ready};
+use crate::recovery::{self, Base, Tail, TailSegment};
+use crate::service;
+use crate::shards::Shards;
+use crate::state::{LiveSegment, LogInner, Phase, State};
+use crate::stats::LogStats;
+
+/// See [`crate::log::Log::open`].
+pub(crate) async fn open(
+    options: LogOptions,
+    catalog: CatalogClient,
+    manifest: &CatalogState,
+) -> Result<(Rc<LogInner>, Recovered), OpenError> {
+    options.assert_valid();
+    let started = clock::now();
+    let log = options.log;
+    if let Some(damage) = manifest.damage.iter().find(|damage| damage.log == Some(log)) {
+        return Err(OpenError::ManifestDamaged(damage.clone()));
+    }
+    file::create_directory_all(&pool::segments_directory(&options)).await?;
+    remove_orphans(&options, manifest).await?;
+    let entries: Vec<SegmentEntry> = of_log(manifest, log).collect();
+    let pool = make_pool(&options, catalog, manifest, &entries);
+    let tail = match entries.is_empty() {
+        true => found(&options, &pool).await?,
+        false => recover(&options, &pool, &entries).await?,
+    };
+    let phase = match entries.is_empty() {
+        true => Phase::Open,
+        false => Phase::AwaitSeal,
+    };
+    let recovered = Recovered {
+        scanned_bytes: tail.scanned_bytes,
+        took: clock::now() - started,
+        damage: tail.damage.clone(),
+        shard_count: tail.shards.count(),
+    };
+    let inner = Rc::new(assemble(options, pool, tail, phase));
+    service::start(&inner);
+    committer::pump(&inner);
+    sealed(&inner).await?;
+    Ok((inner, recovered))
+}
+
+fn of_log(manifest: &CatalogState, log: u16) -> impl Iterator<Item = SegmentEntry> {
+    manifest.segments.range((log, 0)..=(log, u64::MAX)).map(|(_, entry)| *entry)
+}
+
+/// Removes files of this log that the manifest does not know: what a crash left between the
+/// creation of a file and its entry.
+async fn remove_orphans(options: &LogOptions, manifest: &CatalogState) -> Result<(), IoError> {
+    let log = options.log;
+    let of_segments = of_log(manifest, log).map(|entry| entry.file);
+    let of_files = manifest.files.range((log, 0)..=(log, u32::MAX)).map(|(_, entry)| entry.file);
+    let known: BTreeSet<String> =
+        of_segments.chain(of_files).map(|file| pool::file_name(log, file)).collect();
+    let directory = pool::segments_directory(options);
+    let prefix = pool::file_prefix(log);
+    let mut removed = false;
+    for entry in file::list(&directory).await? {
+        let name = entry.name.to_string();
+        if name.starts_with(&prefix) && !known.contains(&name) {
+            file::remove(&directory.join(name)).await?;
+            removed = true;
+        }
+    }
+    if removed {
+        file::sync_directory(&directory).await?;
+    }
+    Ok(())
+}
+
+fn make_pool(
+    options: &LogOptions,
+    catalog: CatalogClient,
+    manifest: &CatalogState,
+    entries: &[SegmentEntry],
+) -> Pool {
+    let log = options.log;
+    let free: Vec<_> =
+        manifest.files.range((log, 0)..=(log, u32::MAX)).map(|(_, entry)| *entry).collect();
+    let next_segment = entries.iter().map(|entry| entry.last + 1).max().unwrap_or(0);
+    let used = entries.iter().map(|entry| entry.file).chain(free.iter().map(|free| free.file));
+    let next_file = used.max().map_or(0, |file| file + 1);
+    Pool::new(options, catalog, free, next_segment, next_file)
+}
+
+/// A log that has no segment yet: its first is short, so that the start is quick.
+async fn found(options: &LogOptions, pool: &Pool) -> Result<Tail, OpenError> {
+    pool.prepare(options.first_segment_bytes).await?;
+    let Ready { entry, file } = pool.take().ok_or(OpenError::DiskFull)?;
+    Ok(Tail {
+        shards: Shards::default(),
+        blocks: PartBlocks::default(),
+        live: vec![LiveSegment::new(entry, file)],
+        unused: Vec::new(),
+        next_frame: 0,
+        last_checksum: 0,
+        arrival_ms: 0,
+        damage: Vec::new(),
+        scanned_bytes: 0,
+    })
+}
+
+async fn recover(
+    options: &LogOptions,
+    pool: &Pool,
+    entries: &[SegmentEntry],
+) -> Result<Tail, OpenError> {
+    let (base, tail_from) = newest_table(options, pool, entries).await?;
+    let mut segments = Vec::new();
+    for entry in &entries[tail_from..] {
+        if entry.clustered {
+            return Err(OpenError::TableDamaged { segment: entry.first });
+        }
+        let file = file::open(&pool.path(entry.file), pool::access(options)).await?;
+        segments.push(TailSegment { entry: *entry, file });
+    }
+    let mut tail = recovery::recover(options, base, segments).await?;
+    if !planted(Bug::ServeRecoveredUnflushed) {
+        // What was found whole may still be in the device's cache only.
+        for segment in &tail.live {
+            segment.file.flush().await?;
+        }
+    }
+    for TailSegment { entry, file } in tail.unused.drain(..) {
+        pool.add_ready(Ready { entry, file });
+    }
+    Ok(tail)
+}
+
+/// The newest segment with a whole table, and which entry comes behind it.
+async fn newest_table(
+    _options: &LogOptions,
+    _pool: &Pool,
+    entries: &[SegmentEntry],
+) -> Result<(Base, usize), OpenError> {
+    match entries[0].first {
+        0 => Ok((Base::default(), 0)),
+        first => Err(OpenError::TableDamaged { segment: first }),
+    }
+}
+
+fn assemble(options: LogOptions, pool: Pool, tail: Tail, phase: Phase) -> LogInner {
+    let state = State {
+        shards: tail.shards,
+        gather: Gather::default(),
+        blocks: tail.blocks,
+        open: VecDeque::new(),
+        waiting_bytes: 0,
+        live: tail.live.into(),
+        in_flight: VecDeque::new(),
+        writes_in_flight: 0,
+        next_frame: tail.next_frame,
+        last_checksum: tail.last_checksum,
+        durable_frames: tail.next_frame,
+        marked: true,
+        arrival_ms: tail.arrival_ms,
+        cached_bytes: 0,
+        failed: None,
+        phase,
+        is_closed: false,
+        linger_armed: false,
+        damage: tail.damage,
+        stats: LogStats::default(),
+    };
+    LogInner {
+        options,
+        state: RefCell::new(state),
+        pool,
+        written: Notify::new(),
+        durable: Notify::new(),
+        room: Notify::new(),
+        full: Notify::new(),
+        followers: Followers::default(),
+        finished: Cell::new(false),
+    }
+}
+
+/// Waits for the seal frame. A full disk does not keep the log from being read.
+async fn sealed(log: &Rc<LogInner>) -> Result<(), OpenError> {
+    loop {
+        let durable = log.durable.notified();
+        {
+            let state = log.state.borrow();
+            if let Some(error) = &state.failed {
+                return Err(OpenError::Failed(error.clone()));
+            }
+            if state.phase == Phase::Open || log.pool.is_out_of_space() {
+                return Ok(());
+            }
+        }
+        durable.await;
+    }
+}
+
+/// Keeps the task handle type out of the callers' way.
+pub(crate) fn spawn(future: impl Future<Output = ()> + 'static) {
+    drop(task::spawn(future));
+}

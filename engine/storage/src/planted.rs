@@ -1,0 +1,69 @@
+//! Bugs that can be switched on to prove that the simulation finds them. See tests/simulation.
+//!
+//! Without the feature `planted-bugs` every question answers `false` at compile time.
+
+/// One deliberate bug each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Bug {
+    /// Acknowledges when the write has completed, before the flush.
+    AcknowledgeBeforeFlush = 1,
+    /// A write that completes acknowledges itself, whatever stands before it.
+    AcknowledgeOutOfOrder = 2,
+    /// A flush is credited with writes that completed after it was issued.
+    FlushCreditsLaterWrites = 3,
+    /// No seal frame at the start of a life.
+    SkipSeal = 4,
+    /// No mark frame when the log falls idle.
+    SkipMark = 5,
+    /// Recovery takes frames of an earlier generation of the file.
+    TrustStaleFrame = 6,
+    /// A segment is used before the manifest says so durably.
+    UseSegmentBeforeManifest = 7,
+    /// The directory is not flushed after a file was created.
+    ForgetDirectorySync = 8,
+    /// The table of a sealed segment lacks its last row.
+    DropLastIndexEntry = 9,
+    /// Readers see what is assigned, not only what is durable.
+    ReadPastDurableTail = 10,
+    /// Recovery does not look at the chain.
+    IgnoreChain = 11,
+    /// Recovery cuts the log at a damaged frame without looking for evidence behind it.
+    SkipEvidence = 12,
+    /// The segment before is not flushed when the durable prefix crosses into the next.
+    ForgetFlushOfPreviousSegment = 13,
+    /// A failed flush is tried again, and believed when it then succeeds.
+    RetryFailedFlush = 14,
+    /// Arrival times follow the wall clock back.
+    ArrivalFollowsWallClock = 15,
+    /// What recovery found is served before it was flushed.
+    ServeRecoveredUnflushed = 16,
+}
+
+#[cfg(feature = "planted-bugs")]
+mod switch {
+    use super::Bug;
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    static PLANTED: AtomicU8 = AtomicU8::new(0);
+
+    /// Switches one bug on, or all off. For the whole process.
+    pub fn plant(bug: Option<Bug>) {
+        PLANTED.store(bug.map_or(0, |bug| bug as u8), Ordering::SeqCst);
+    }
+
+    pub(crate) fn planted(bug: Bug) -> bool {
+        PLANTED.load(Ordering::Relaxed) == bug as u8
+    }
+}
+
+#[cfg(feature = "planted-bugs")]
+pub use switch::plant;
+#[cfg(feature = "planted-bugs")]
+pub(crate) use switch::planted;
+
+/// Whether `bug` is switched on: never, in this build.
+#[cfg(not(feature = "planted-bugs"))]
+pub(crate) const fn planted(_bug: Bug) -> bool {
+    false
+}

@@ -1,0 +1,292 @@
+//! Segments made ready ahead of their use: recycled files, or new ones written with zeros.
+//!
+//! A segment is ready when its file exists durably, its blocks are written (a flush then costs no
+//! journal commit of the file system), and the manifest says durably which segment it holds: before
+//! that no frame may be written to it, or a torn first frame would bring deleted records back.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use runtime::buffer::Buffer;
+use runtime::file::{self, Access, File, IoError, IoErrorKind};
+use runtime::local::Notify;
+
+use crate::catalog::{CatalogClient, CatalogError, FileEntry, Mutation, SegmentEntry};
+use crate::options::{FlushMethod, LogOptions};
+use crate::planted::{Bug, planted};
+
+/// Zeros are written in pieces of this size, bytes.
+const ZERO_PIECE_BYTES: usize = 1 << 20;
+/// Pieces of zeros in flight. Few, since they compete with appends for the disk.
+const ZERO_DEPTH: usize = 4;
+
+/// A segment that frames may be written to.
+pub(crate) struct Ready {
+    pub entry: SegmentEntry,
+    pub file: File,
+}
+
+/// The files of one log that hold no segment in use.
+pub(crate) struct Pool {
+    files: RefCell<Files>,
+    /// There is something to prepare.
+    pub wanted: Notify,
+    /// A segment became ready, or space ran out or came back.
+    pub changed: Notify,
+    out_of_space: Cell<bool>,
+    zeroed_bytes: Cell<u64>,
+    log: u16,
+    directory: PathBuf,
+    access: Access,
+    segment_bytes: u64,
+    free_files_max: usize,
+    catalog: CatalogClient,
+}
+
+#[derive(Default)]
+struct Files {
+    ready: VecDeque<Ready>,
+    free: Vec<FileEntry>,
+    next_segment: u64,
+    next_file: u32,
+}
+
+/// The folder of the segment files.
+pub(crate) fn segments_directory(options: &LogOptions) -> PathBuf {
+    options.directory.join("segments")
+}
+
+/// The name of a segment file, as FORMAT.md says.
+pub(crate) fn file_name(log: u16, file: u32) -> String {
+    format!("{}{file:08}.seg", file_prefix(log))
+}
+
+/// How the names of a log's files start.
+pub(crate) fn file_prefix(log: u16) -> String {
+    format!("{log:03}-")
+}
+
+/// How segment files are opened for the log's way of flushing.
+pub(crate) fn access(options: &LogOptions) -> Access {
+    match options.flush {
+        FlushMethod::Fdatasync => Access::ReadWrite,
+        FlushMethod::Dsync => Access::ReadWriteDsync,
+    }
+}
+
+impl Pool {
+    /// A pool of free files and segments that are assigned but empty.
+    pub(crate) fn new(
+        options: &LogOptions,
+        catalog: CatalogClient,
+        free: Vec<FileEntry>,
+        next_segment: u64,
+        next_file: u32,
+    ) -> Pool {
+        let files = Files { ready: VecDeque::new(), free, next_segment, next_file };
+        Pool {
+            files: RefCell::new(files),
+            wanted: Notify::new(),
+            changed: Notify::new(),
+            out_of_space: Cell::new(false),
+            zeroed_bytes: Cell::new(0),
+            log: options.log,
+            directory: segments_directory(options),
+            access: access(options),
+            segment_bytes: options.segment_bytes,
+            free_files_max: options.free_files_max,
+            catalog,
+        }
+    }
+
+    /// Adds a segment that recovery found assigned and empty.
+    pub(crate) fn add_ready(&self, ready: Ready) {
+        self.files.borrow_mut().ready.push_back(ready);
+    }
+
+    /// The next segment, if one is ready.
+    pub(crate) fn take(&self) -> Option<Ready> {
+        let ready = self.files.borrow_mut().ready.pop_front();
+        self.wanted.notify_all();
+        ready
+    }
+
+    /// Bytes of each segment that is ready.
+    pub(crate) fn ready_bytes(&self) -> impl Iterator<Item = u64> {
+        let bytes: Vec<_> =
+            self.files.borrow().ready.iter().map(|ready| ready.entry.bytes).collect();
+        bytes.into_iter()
+    }
+
+    /// How many segments are ready.
+    pub(crate) fn ready_count(&self) -> usize {
+        self.files.borrow().ready.len()
+    }
+
+    /// Whether the last attempt to prepare a segment found the disk full.
+    pub(crate) fn is_out_of_space(&self) -> bool {
+        self.out_of_space.get()
+    }
+
+    /// Zeros written so far, bytes.
+    pub(crate) fn zeroed_bytes(&self) -> u64 {
+        self.zeroed_bytes.get()
+    }
+
+    /// The path of one of this log's files.
+    pub(crate) fn path(&self, file: u32) -> PathBuf {
+        self.directory.join(file_name(self.log, file))
+    }
+
+    /// A file number that no file of this log has.
+    pub(crate) fn new_file_number(&self) -> u32 {
+        let mut files = self.files.borrow_mut();
+        let file = files.next_file;
+        files.next_file += 1;
+        file
+    }
+
+    /// Makes one more segment of `bytes` ready.
+    ///
+    /// # Errors
+    /// The disk's or the catalog's. A full disk is not an error: `is_out_of_space` says so.
+    pub(crate) async fn prepare(&self, bytes: u64) -> Result<(), CatalogError> {
+        let recycled = self.take_free(bytes);
+        let (free, file) = match recycled {
+            Some(free) => (free, file::open(&self.path(free.file), self.access).await?),
+            None => match self.create(bytes).await? {
+                Some(created) => created,
+                None => return Ok(()),
+            },
+        };
+        let entry = self.assign(&free);
+        let mut mutations = vec![Mutation::PutSegment(entry)];
+        if recycled.is_some() {
+            mutations.push(Mutation::RemoveFile { log: self.log, file: free.file });
+        }
+        if planted(Bug::UseSegmentBeforeManifest) {
+            self.add_ready(Ready { entry, file });
+            self.changed.notify_all();
+            return self.catalog.commit(mutations).await;
+        }
+        self.catalog.commit(mutations).await?;
+        self.out_of_space.set(false);
+        self.add_ready(Ready { entry, file });
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    fn take_free(&self, bytes: u64) -> Option<FileEntry> {
+        let mut files = self.files.borrow_mut();
+        let at = files.free.iter().position(|free| free.bytes == bytes)?;
+        Some(files.free.swap_remove(at))
+    }
+
+    fn assign(&self, free: &FileEntry) -> SegmentEntry {
+        let mut files = self.files.borrow_mut();
+        let segment = files.next_segment;
+        files.next_segment += 1;
+        SegmentEntry {
+            log: self.log,
+            first: segment,
+            last: segment,
+            file: free.file,
+            generation: free.generation + 1,
+            bytes: free.bytes,
+            clustered: false,
+        }
+    }
+
+    /// Creates a file and writes it with zeros; `None` where the disk is full.
+    async fn create(&self, bytes: u64) -> Result<Option<(FileEntry, File)>, IoError> {
+        let number = self.new_file_number();
+        let path = self.path(number);
+        match self.create_zeroed(&path, bytes).await {
+            Ok(file) => {
+                let entry = FileEntry { log: self.log, file: number, generation: 0, bytes };
+                Ok(Some((entry, file)))
+            }
+            Err(error) if matches!(error.kind, IoErrorKind::NoSpace) => {
+                self.out_of_space.set(true);
+                self.changed.notify_all();
+                if file::exists(&path).await? {
+                    file::remove(&path).await?;
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn create_zeroed(&self, path: &std::path::Path, bytes: u64) -> Result<File, IoError> {
+        let file = file::create(path, self.access, bytes).await?;
+        let piece = Rc::new(Buffer::zeroed(ZERO_PIECE_BYTES.min(bytes as usize)));
+        let mut pending = VecDeque::new();
+        let mut position = 0;
+        while position < bytes {
+            let left = bytes - position;
+            let piece = match left < piece.len() as u64 {
+                true => Rc::new(Buffer::zeroed(left as usize)),
+                false => piece.clone(),
+            };
+            let piece_bytes = piece.len() as u64;
+            pending.push_back(file.write(position, piece));
+            position += piece_bytes;
+            if pending.len() >= ZERO_DEPTH {
+                pending.pop_front().expect("there are pending writes").await?;
+            }
+        }
+        for write in pending {
+            write.await?;
+        }
+        self.zeroed_bytes.set(self.zeroed_bytes.get() + bytes);
+        file.flush().await?;
+        if !planted(Bug::ForgetDirectorySync) {
+            file::sync_directory(&self.directory).await?;
+        }
+        Ok(file)
+    }
+
+    /// Adds free files of zeros until there are `count` segments ready or free, or the disk is
+    /// full. Returns how many there are.
+    ///
+    /// # Errors
+    /// The disk's or the catalog's.
+    pub(crate) async fn stock(&self, count: usize) -> Result<usize, CatalogError> {
+        while self.stocked() < count {
+            let Some((entry, _file)) = self.create(self.segment_bytes).await? else { break };
+            self.catalog.commit(vec![Mutation::PutFile(entry)]).await?;
+            self.files.borrow_mut().free.push(entry);
+        }
+        Ok(self.stocked())
+    }
+
+    fn stocked(&self) -> usize {
+        let files = self.files.borrow();
+        files.ready.len() + files.free.len()
+    }
+
+    /// Takes back a file that the manifest has as free. It is kept for recycling, or removed when
+    /// there are enough.
+    ///
+    /// # Errors
+    /// The disk's or the catalog's.
+    pub(crate) async fn give_back(&self, entry: FileEntry) -> Result<(), CatalogError> {
+        let keep = entry.bytes == self.segment_bytes
+            && self.files.borrow().free.len() < self.free_files_max;
+        if keep {
+            self.files.borrow_mut().free.push(entry);
+        } else {
+            let removal = Mutation::RemoveFile { log: self.log, file: entry.file };
+            self.catalog.commit(vec![removal]).await?;
+            file::remove(&self.path(entry.file)).await?;
+            file::sync_directory(&self.directory).await?;
+        }
+        self.out_of_space.set(false);
+        self.wanted.notify_all();
+        self.changed.notify_all();
+        Ok(())
+    }
+}

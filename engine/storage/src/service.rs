@@ -1,0 +1,78 @@
+//! The tasks that serve an open log: flushing, preparing segments, marking, sealing.
+//!
+//! Each ends when the log is shut down or has failed.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use runtime::clock;
+use runtime::task;
+
+use crate::catalog::CatalogError;
+use crate::committer;
+use crate::open::spawn;
+use crate::state::LogInner;
+
+/// A log that is idle for so long gets a mark behind its last acknowledged frame.
+const MARK_AFTER: Duration = Duration::from_millis(5);
+/// How often a full disk is asked for space when nothing was freed by the log itself.
+const FULL_DISK_RETRY: Duration = Duration::from_millis(250);
+
+/// Starts all tasks of `log`.
+pub(crate) fn start(log: &Rc<LogInner>) {
+    spawn(committer::flush_forever(log.clone()));
+    spawn(mark_forever(log.clone()));
+    drop(task::spawn_background(prepare_forever(log.clone())));
+}
+
+/// Keeps the configured number of segments ready.
+async fn prepare_forever(log: Rc<LogInner>) {
+    loop {
+        let wanted = log.pool.wanted.notified();
+        if log.is_finished() {
+            return;
+        }
+        if log.pool.ready_count() >= log.options.spare_segments {
+            wanted.await;
+            continue;
+        }
+        match log.pool.prepare(log.options.segment_bytes).await {
+            Ok(()) => {}
+            Err(CatalogError::Io(error)) => return committer::fail(&log, error),
+            // The folder is being shut down; nothing more is prepared.
+            Err(_) => return,
+        }
+        if log.pool.is_out_of_space() {
+            // Openers wait for space or for the knowledge that there is none.
+            log.durable.notify_all();
+            let retry = clock::now() + FULL_DISK_RETRY;
+            clock::timeout_at(retry, log.pool.wanted.notified()).await;
+        }
+        log.room.notify_all();
+        committer::pump(&log);
+    }
+}
+
+/// Gives the last acknowledged frame a witness whenever the log falls idle.
+async fn mark_forever(log: Rc<LogInner>) {
+    loop {
+        let durable = log.durable.notified();
+        if log.is_finished() {
+            return;
+        }
+        let frame = log.state.borrow().next_frame;
+        if log.state.borrow().marked {
+            durable.await;
+            continue;
+        }
+        clock::sleep(MARK_AFTER).await;
+        if log.state.borrow().next_frame == frame {
+            committer::mark(&log);
+            // Whether it could be written now or not, the next commit comes back here.
+            let durable = log.durable.notified();
+            if !log.state.borrow().marked && !log.is_finished() {
+                durable.await;
+            }
+        }
+    }
+}

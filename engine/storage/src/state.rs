@@ -1,0 +1,203 @@
+//! All mutable state of one log. Borrowed between two awaits, never across one.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use runtime::clock::Instant;
+use runtime::file::{File, IoError};
+use runtime::local::{Notify, OneshotSender};
+
+use crate::catalog::SegmentEntry;
+use crate::error::{AppendError, Damage};
+use crate::follower::Followers;
+use crate::gather::{Batch, Gather, Run};
+use crate::index::{PartBlocks, SegmentIndex};
+use crate::options::LogOptions;
+use crate::pool::Pool;
+use crate::shards::Shards;
+use crate::stats::LogStats;
+use crate::table::Row;
+
+/// What an append resolves to when it is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The index of each record, in the order of the request.
+    pub indices: Vec<u64>,
+    /// When the records arrived, Unix ms.
+    pub arrival_ms: u64,
+}
+
+/// Somebody who waits for a batch.
+pub(crate) struct Waiter {
+    pub batch: Rc<Batch>,
+    pub done: OneshotSender<Result<Appended, AppendError>>,
+}
+
+/// A frame that is still being filled, or waits to be written.
+pub(crate) struct OpenFrame {
+    pub runs: Vec<Run>,
+    /// Batches whose last record is in this frame.
+    pub waiters: Vec<Waiter>,
+    /// Bytes of the frame if every record had a directory entry of its own.
+    pub bytes_max: usize,
+    /// Bytes of its records, for the bound on what waits.
+    pub waiting_bytes: usize,
+    pub base_ms: u64,
+    pub opened_at: Instant,
+    /// Takes no more records.
+    pub closed: bool,
+}
+
+/// A frame that was submitted and is not durable yet.
+pub(crate) struct InFlight {
+    pub number: u64,
+    /// Segment number.
+    pub segment: u64,
+    /// Its parts in the segment's index: from, and one past.
+    pub parts: (u32, u32),
+    pub frame_bytes: usize,
+    pub written: bool,
+    pub waiters: Vec<Waiter>,
+    pub is_seal: bool,
+}
+
+/// How far a segment in memory has come.
+#[derive(Clone, Debug)]
+pub(crate) enum Stage {
+    /// Frames are appended to it.
+    Appending,
+    /// It takes no more frames and waits for its table.
+    Full(Box<FullSegment>),
+    /// Its table is durable; only its cached frames keep it in memory.
+    Sealed,
+}
+
+/// What the table of a full segment says, taken when it became full.
+#[derive(Clone, Debug)]
+pub(crate) struct FullSegment {
+    pub rows: Vec<Row>,
+    pub next_frame: u64,
+    pub last_checksum: u64,
+    pub arrival_ms: u64,
+}
+
+/// A segment whose index is in memory.
+pub(crate) struct LiveSegment {
+    pub entry: SegmentEntry,
+    pub file: File,
+    /// Where the next frame goes, bytes.
+    pub position: u64,
+    pub index: SegmentIndex,
+    pub stage: Stage,
+    /// Frames before this ordinal have left the cache.
+    pub evicted_frames: usize,
+}
+
+impl LiveSegment {
+    pub(crate) fn new(entry: SegmentEntry, file: File) -> LiveSegment {
+        LiveSegment {
+            entry,
+            file,
+            position: 0,
+            index: SegmentIndex::default(),
+            stage: Stage::Appending,
+            evicted_frames: 0,
+        }
+    }
+}
+
+/// Where the log stands in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Recovered; nothing may be written before the seal frame.
+    AwaitSeal,
+    /// The seal frame is in flight; nothing else may be.
+    Sealing,
+    /// Frames may be written.
+    Open,
+}
+
+/// The state that changes with every append and every completion.
+pub(crate) struct State {
+    pub shards: Shards,
+    pub gather: Gather,
+    pub blocks: PartBlocks,
+    /// Frames to be written, the oldest in front; only the last may be open.
+    pub open: VecDeque<OpenFrame>,
+    pub waiting_bytes: usize,
+    /// Segments with an index in memory, oldest in front; appends go to the last.
+    pub live: VecDeque<LiveSegment>,
+    pub in_flight: VecDeque<InFlight>,
+    pub writes_in_flight: usize,
+    /// Number of the next frame.
+    pub next_frame: u64,
+    /// Header checksum of the newest frame.
+    pub last_checksum: u64,
+    /// All frames below are durable.
+    pub durable_frames: u64,
+    /// The newest frame is a mark, a seal, or there is none.
+    pub marked: bool,
+    /// The log's arrival clock: highest arrival time given out, Unix ms.
+    pub arrival_ms: u64,
+    pub cached_bytes: usize,
+    pub failed: Option<Arc<IoError>>,
+    pub phase: Phase,
+    /// Shut down: nothing more is accepted, and what waits is written without lingering.
+    pub is_closed: bool,
+    pub linger_armed: bool,
+    pub damage: Vec<Damage>,
+    pub stats: LogStats,
+}
+
+/// One log: its state, and what its tasks wait for.
+pub(crate) struct LogInner {
+    pub options: LogOptions,
+    pub state: RefCell<State>,
+    pub pool: Pool,
+    /// Something was written completely: the flusher may have work.
+    pub written: Notify,
+    /// The durable prefix moved, or the log failed.
+    pub durable: Notify,
+    /// There may be room for an append again.
+    pub room: Notify,
+    /// A segment became full, or a full one became durable.
+    pub full: Notify,
+    /// Who is fed at commit.
+    pub followers: Followers,
+    /// Shut down and drained: the log's tasks end.
+    pub finished: Cell<bool>,
+}
+
+impl State {
+    /// The segment that frames are appended to.
+    pub(crate) fn active(&self) -> &LiveSegment {
+        self.live.back().expect("an open log has a segment to append to")
+    }
+
+    pub(crate) fn active_mut(&mut self) -> &mut LiveSegment {
+        self.live.back_mut().expect("an open log has a segment to append to")
+    }
+
+    /// Number of the first frame that has not been written completely.
+    pub(crate) fn written_frames(&self) -> u64 {
+        let unwritten = self.in_flight.iter().find(|frame| !frame.written);
+        unwritten.map_or(self.next_frame, |frame| frame.number)
+    }
+
+    /// The live segment with this number.
+    pub(crate) fn live_segment(&self, number: u64) -> Option<&LiveSegment> {
+        let first = self.live.front()?.entry.first;
+        let at = usize::try_from(number.checked_sub(first)?).ok()?;
+        let segment = self.live.get(at)?;
+        assert_eq!(segment.entry.first, number, "live segments are numbered without gaps");
+        Some(segment)
+    }
+
+    pub(crate) fn live_segment_mut(&mut self, number: u64) -> Option<&mut LiveSegment> {
+        let first = self.live.front()?.entry.first;
+        let at = usize::try_from(number.checked_sub(first)?).ok()?;
+        self.live.get_mut(at)
+    }
+}

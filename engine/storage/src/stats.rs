@@ -1,0 +1,32 @@
+//! What a log has done since it was opened. Counters only; nothing decides by them.
+
+/// Counters of one log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogStats {
+    /// Records acknowledged.
+    pub records: u64,
+    /// Frames of records that were submitted.
+    pub frames: u64,
+    /// Bytes of all frames submitted, padding, marks and seals included.
+    pub frame_bytes: u64,
+    /// Bytes of tables written at the ends of segments.
+    pub table_bytes: u64,
+    /// Bytes of zeros written to prepare files.
+    pub zeroed_bytes: u64,
+    /// Bytes written by rewriting.
+    pub rewritten_bytes: u64,
+    /// Bytes read from segments.
+    pub read_bytes: u64,
+    /// Flushes of segments in use: fdatasync calls, or writes with O_DSYNC.
+    pub flushes: u64,
+    /// Marks written.
+    pub marks: u64,
+    /// Segments that became full.
+    pub segments: u64,
+    /// Records dropped before their retention because of the cap on the log's bytes.
+    pub expired_early: u64,
+    /// Parts read from memory.
+    pub cache_hits: u64,
+    /// Parts that had to be read from the disk.
+    pub cache_misses: u64,
+}
