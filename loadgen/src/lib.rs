@@ -13,11 +13,15 @@
 
 pub mod amount;
 pub mod batch;
+pub mod cli;
+pub mod dry_run;
 pub mod exit_code;
 pub mod keys;
 pub mod limit_checker;
 pub mod payload;
+pub mod plan;
 pub mod random;
 pub mod record;
+pub mod scenario;
 pub mod schedule;
 pub mod sizes;

@@ -1,0 +1,71 @@
+//! The command `loadgen` on one screen: what was typed, what is done about it, how the process ends.
+
+#![forbid(unsafe_code)]
+
+use clap::Parser;
+use loadgen::cli::{Cli, Command, PlanFlags, RunFlags, SharedFlags};
+use loadgen::dry_run::dry_run;
+use loadgen::exit_code::ExitCode;
+use loadgen::plan::plan;
+use loadgen::scenario::Scenario;
+use serde::Serialize;
+use std::fmt::Display;
+
+fn main() -> std::process::ExitCode {
+    // clap ends the process itself for --help (0) and for what it cannot read (2).
+    let cli = Cli::parse();
+    let code = match &cli.command {
+        None => run(&Scenario::default_run(), &cli.shared),
+        Some(Command::Run(flags)) => match resolve(flags) {
+            Ok(scenario) => run(&scenario, &cli.shared),
+            Err(sentence) => end(ExitCode::Usage, &sentence),
+        },
+        Some(Command::Plan(flags)) => answer_plan(flags, &cli.shared),
+    };
+    code.into()
+}
+
+fn answer_plan(flags: &PlanFlags, shared: &SharedFlags) -> ExitCode {
+    show(&plan(&flags.question()), shared)
+}
+
+/// The scenario that file and flags make together.
+fn resolve(flags: &RunFlags) -> Result<Scenario, String> {
+    let mut scenario = match &flags.scenario {
+        None => Scenario::run_default(),
+        Some(path) => {
+            let shown = path.display();
+            let text = std::fs::read_to_string(path);
+            let text = text.map_err(|error| format!("cannot read {shown}: {error}"))?;
+            Scenario::parse(&text).map_err(|error| format!("{shown}: {error}"))?
+        }
+    };
+    flags.apply(&mut scenario);
+    scenario.check().map_err(|error| error.to_string())?;
+    Ok(scenario)
+}
+
+fn run(scenario: &Scenario, shared: &SharedFlags) -> ExitCode {
+    if shared.dry_run {
+        return show(&dry_run(scenario), shared);
+    }
+    end(
+        ExitCode::CouldNotRun,
+        "the embedded engine is not connected yet: only `plan` and `--dry-run` work so far",
+    )
+}
+
+fn show(answer: &(impl Serialize + Display), shared: &SharedFlags) -> ExitCode {
+    if shared.json {
+        let json = serde_json::to_string_pretty(answer).expect("an answer is plain data");
+        println!("{json}");
+    } else {
+        print!("{answer}");
+    }
+    ExitCode::Ok
+}
+
+fn end(code: ExitCode, sentence: &str) -> ExitCode {
+    eprintln!("loadgen: {sentence}");
+    code
+}
