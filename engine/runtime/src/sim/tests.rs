@@ -2,6 +2,7 @@
 //!
 //! "May" is tested over seeds: both outcomes must occur. "Must" is tested over the same seeds.
 
+mod doors;
 mod faults;
 mod names;
 mod power;
