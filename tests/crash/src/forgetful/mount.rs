@@ -33,7 +33,7 @@ const SERVING_THREADS: usize = 4;
 pub struct Mount {
     state: Arc<Mutex<State>>,
     path: PathBuf,
-    /// Unmounts when dropped.
+    /// Serves while it lives.
     _session: BackgroundSession,
 }
 
@@ -129,6 +129,14 @@ impl Mount {
     #[must_use]
     pub fn pending_counts(&self) -> (usize, usize) {
         lock(&self.state).disk.pending_counts()
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        // Lazily: the ring of a process that was killed may hold its files for a while. Anybody
+        // but root is refused here, and the session, dropped next, asks fusermount3 for the same.
+        rustix::mount::unmount(&self.path, rustix::mount::UnmountFlags::DETACH).ok();
     }
 }
 
@@ -562,9 +570,12 @@ fn answer(result: Result<(), Errno>, reply: ReplyEmpty) {
     }
 }
 
-/// Past the page cache, several direct writes of one file at once.
+/// Past the page cache, several direct writes of one file at once, and no call on closing: a
+/// process that ends with files open on its own mount would wait for its own answer.
 fn unbuffered() -> FopenFlags {
-    FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_PARALLEL_DIRECT_WRITES
+    FopenFlags::FOPEN_DIRECT_IO
+        | FopenFlags::FOPEN_PARALLEL_DIRECT_WRITES
+        | FopenFlags::FOPEN_NOFLUSH
 }
 
 fn owner_of(request: &Request, mode: u32) -> Owner {
