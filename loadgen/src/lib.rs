@@ -25,3 +25,4 @@ pub mod record;
 pub mod scenario;
 pub mod schedule;
 pub mod sizes;
+pub mod stats;
