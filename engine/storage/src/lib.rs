@@ -6,9 +6,11 @@
 
 pub mod catalog;
 pub mod chunk;
+pub mod cluster;
 pub mod error;
 pub mod follower;
 pub mod frame;
+pub mod life;
 pub mod log;
 pub mod options;
 pub mod planted;
