@@ -9,6 +9,7 @@
 //! It must never lose anything that a flush has covered, and it must never keep the unflushed
 //! reliably: both are tested in `tests/forgetful.rs`.
 
+mod attributes;
 mod content;
 mod disk;
 mod fate;

@@ -2,14 +2,15 @@
 //! falls between two calls, or into the time that a flush takes: by then what it is to cover has
 //! been written and nothing of it is durable.
 
-use super::disk::{Attributes, Disk, DiskCounts, Owner, errno};
+use super::attributes::{attributes_of, kind_of, owner_of, permissions};
+use super::disk::{Disk, DiskCounts, Owner, errno};
 use super::fate::CutCounts;
 use super::names::NodeNumber;
 use fuser::{
-    BackgroundSession, BsdFileFlags, Config, Errno, FileAttr, FileHandle, FileType, Filesystem,
-    FopenFlags, Generation, INodeNo, InitFlags, KernelConfig, LockOwner, MountOption, OpenFlags,
-    RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry,
-    ReplyOpen, ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
+    BackgroundSession, BsdFileFlags, Config, Errno, FileHandle, FileType, Filesystem, FopenFlags,
+    Generation, INodeNo, InitFlags, KernelConfig, LockOwner, MountOption, OpenFlags, RenameFlags,
+    ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen,
+    ReplyStatfs, ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
 use rustix::thread::Timespec;
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 /// The kernel caches nothing: after a cut a name or a length may be another.
 const CACHED_FOR: Duration = Duration::ZERO;
@@ -576,36 +577,4 @@ fn unbuffered() -> FopenFlags {
     FopenFlags::FOPEN_DIRECT_IO
         | FopenFlags::FOPEN_PARALLEL_DIRECT_WRITES
         | FopenFlags::FOPEN_NOFLUSH
-}
-
-fn owner_of(request: &Request, mode: u32) -> Owner {
-    Owner { mode: permissions(mode), user: request.uid(), group: request.gid() }
-}
-
-fn permissions(mode: u32) -> u16 {
-    u16::try_from(mode & 0o7777).expect("twelve bits")
-}
-
-fn kind_of(found: Attributes) -> FileType {
-    if found.is_directory { FileType::Directory } else { FileType::RegularFile }
-}
-
-fn attributes_of(found: Attributes) -> FileAttr {
-    FileAttr {
-        ino: INodeNo(found.node),
-        size: found.bytes,
-        blocks: found.bytes.div_ceil(super::SECTOR_BYTES as u64),
-        atime: UNIX_EPOCH,
-        mtime: UNIX_EPOCH,
-        ctime: UNIX_EPOCH,
-        crtime: UNIX_EPOCH,
-        kind: kind_of(found),
-        perm: found.owner.mode,
-        nlink: if found.is_directory { 2 } else { 1 },
-        uid: found.owner.user,
-        gid: found.owner.group,
-        rdev: 0,
-        blksize: 4096,
-        flags: 0,
-    }
 }
