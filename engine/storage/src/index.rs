@@ -17,7 +17,7 @@ use crate::shard::ShardSlot;
 
 /// One shard's part of one frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Part {
+pub(crate) struct Part {
     /// Index of its first record.
     pub first_index: u64,
     /// Whose it is.
@@ -50,7 +50,7 @@ const _: () = assert!(size_of::<Part>() == 32);
 
 impl Part {
     /// A part that is not in an index yet.
-    pub fn new(
+    pub(crate) fn new(
         slot: ShardSlot,
         first_index: u64,
         count: u32,
@@ -62,7 +62,7 @@ impl Part {
     }
 
     /// Index behind its last record.
-    pub fn end_index(&self) -> u64 {
+    pub(crate) fn end_index(&self) -> u64 {
         self.first_index + u64::from(self.count)
     }
 }
@@ -71,7 +71,7 @@ type Block = Box<[Part]>;
 
 /// Part blocks that no segment uses at the moment.
 #[derive(Default)]
-pub struct PartBlocks {
+pub(crate) struct PartBlocks {
     free: Vec<Block>,
 }
 
@@ -81,14 +81,14 @@ impl PartBlocks {
     }
 
     /// Takes the blocks of an index that is done with.
-    pub fn recycle(&mut self, index: SegmentIndex) {
+    pub(crate) fn recycle(&mut self, index: SegmentIndex) {
         self.free.extend(index.blocks);
     }
 }
 
 /// What one segment holds of one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
+pub(crate) struct Head {
     last: u32,
     /// Records.
     pub count: u32,
@@ -100,7 +100,7 @@ const NO_HEAD: Head = Head { last: NONE, count: 0, bytes: 0 };
 
 /// One frame of the segment.
 #[derive(Clone)]
-pub struct FrameMeta {
+pub(crate) struct FrameMeta {
     /// Ordinal over the life of the log.
     pub number: u64,
     /// Position in the file, bytes.
@@ -115,7 +115,7 @@ pub struct FrameMeta {
 
 /// The index of one segment.
 #[derive(Default)]
-pub struct SegmentIndex {
+pub(crate) struct SegmentIndex {
     blocks: Vec<Block>,
     part_count: u32,
     heads: Vec<Head>,
@@ -125,7 +125,7 @@ pub struct SegmentIndex {
 
 impl SegmentIndex {
     /// Adds a part of the newest frame. Parts of a shard come in index order.
-    pub fn push(&mut self, blocks: &mut PartBlocks, mut part: Part) {
+    pub(crate) fn push(&mut self, blocks: &mut PartBlocks, mut part: Part) {
         assert!(part.count > 0);
         assert_eq!(part.frame as usize + 1, self.frames.len());
         let ordinal = self.part_count;
@@ -146,23 +146,23 @@ impl SegmentIndex {
     }
 
     /// Parts in the segment.
-    pub fn part_count(&self) -> u32 {
+    pub(crate) fn part_count(&self) -> u32 {
         self.part_count
     }
 
     /// The part with this ordinal.
-    pub fn part(&self, ordinal: u32) -> &Part {
+    pub(crate) fn part(&self, ordinal: u32) -> &Part {
         assert!(ordinal < self.part_count);
         &self.blocks[ordinal as usize / PARTS_PER_BLOCK][ordinal as usize % PARTS_PER_BLOCK]
     }
 
     /// What the segment holds of a shard; zeros if nothing.
-    pub fn head(&self, slot: ShardSlot) -> Head {
+    pub(crate) fn head(&self, slot: ShardSlot) -> Head {
         self.heads.get(slot.at()).copied().unwrap_or(NO_HEAD)
     }
 
     /// A shard's parts from the newest to the oldest.
-    pub fn newest_first(&self, slot: ShardSlot) -> impl Iterator<Item = &Part> {
+    pub(crate) fn newest_first(&self, slot: ShardSlot) -> impl Iterator<Item = &Part> {
         let mut next = self.head(slot).last;
         std::iter::from_fn(move || {
             (next != NONE).then(|| {
@@ -173,8 +173,9 @@ impl SegmentIndex {
         })
     }
 
+    #[allow(dead_code, reason = "sealing and rewriting, which come next, use it")]
     /// Memory that the index holds without its cached frames, bytes.
-    pub fn memory_bytes(&self) -> usize {
+    pub(crate) fn memory_bytes(&self) -> usize {
         self.blocks.len() * PARTS_PER_BLOCK * size_of::<Part>()
             + self.heads.capacity() * size_of::<Head>()
             + self.frames.capacity() * size_of::<FrameMeta>()

@@ -35,7 +35,7 @@ pub(crate) async fn open(
     let started = clock::now();
     let log = options.log;
     if let Some(damage) = manifest.damage.iter().find(|damage| damage.log == Some(log)) {
-        return Err(OpenError::ManifestDamaged(damage.clone()));
+        return Err(OpenError::ManifestDamaged(*damage));
     }
     file::create_directory_all(&pool::segments_directory(&options)).await?;
     remove_orphans(&options, manifest).await?;

@@ -41,6 +41,7 @@ pub(crate) struct Pool {
     directory: PathBuf,
     access: Access,
     segment_bytes: u64,
+    #[allow(dead_code, reason = "sealing and rewriting, which come next, use it")]
     free_files_max: usize,
     catalog: CatalogClient,
 }
@@ -273,6 +274,7 @@ impl Pool {
     ///
     /// # Errors
     /// The disk's or the catalog's.
+    #[allow(dead_code, reason = "sealing and rewriting, which come next, use it")]
     pub(crate) async fn give_back(&self, entry: FileEntry) -> Result<(), CatalogError> {
         let keep = entry.bytes == self.segment_bytes
             && self.files.borrow().free.len() < self.free_files_max;

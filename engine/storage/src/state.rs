@@ -64,6 +64,7 @@ pub(crate) struct InFlight {
 }
 
 /// How far a segment in memory has come.
+#[allow(dead_code, reason = "sealing and rewriting, which come next, use it")]
 #[derive(Clone, Debug)]
 pub(crate) enum Stage {
     /// Frames are appended to it.
@@ -75,6 +76,7 @@ pub(crate) enum Stage {
 }
 
 /// What the table of a full segment says, taken when it became full.
+#[allow(dead_code, reason = "sealing and rewriting, which come next, use it")]
 #[derive(Clone, Debug)]
 pub(crate) struct FullSegment {
     pub rows: Vec<Row>,
@@ -195,6 +197,7 @@ impl State {
         Some(segment)
     }
 
+    #[allow(dead_code, reason = "sealing and rewriting, which come next, use it")]
     pub(crate) fn live_segment_mut(&mut self, number: u64) -> Option<&mut LiveSegment> {
         let first = self.live.front()?.entry.first;
         let at = usize::try_from(number.checked_sub(first)?).ok()?;

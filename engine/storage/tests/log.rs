@@ -1,4 +1,6 @@
 //! A log over the kernel's driver and a real folder: append, acknowledge, read, follow, reopen.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test's unwrap is its assertion")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

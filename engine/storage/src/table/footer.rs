@@ -69,6 +69,13 @@ impl Footer {
         self.sparse_position = position(blocks - row_blocks - posting_blocks);
     }
 
+    /// The same footer for a table of so many rows and postings at the end of a file.
+    #[must_use]
+    pub fn placed(mut self, row_count: usize, posting_count: usize, file_bytes: u64) -> Footer {
+        self.place(row_count, posting_count, file_bytes);
+        self
+    }
+
     /// Entries of a region.
     pub fn count(&self, region: Region) -> usize {
         match region {
