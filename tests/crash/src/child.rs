@@ -3,6 +3,7 @@
 //!
 //! It judges nothing: it writes down what it was told, in an order that its death cannot blur.
 
+pub mod gyre;
 pub mod toy;
 
 use crate::journal::{Event, JournalWriter};
@@ -21,6 +22,8 @@ pub enum Mode {
 /// Which engine it opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
+    /// The engine.
+    Gyre,
     /// The toy log, perhaps with one of its bugs: the harness is tested with it.
     Toy(Option<toy::Bug>),
 }
@@ -50,6 +53,7 @@ pub struct Life {
 /// The engine cannot be opened, written or read, or the journal cannot be written.
 pub fn live(life: &Life) -> io::Result<()> {
     match life.subject {
+        Subject::Gyre => gyre::live(life),
         Subject::Toy(bug) => toy::live(life, bug),
     }
 }

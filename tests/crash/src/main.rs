@@ -64,15 +64,17 @@ struct RoundsArguments {
 #[derive(Args)]
 struct SubjectArguments {
     /// Which engine.
-    #[arg(long, value_enum, default_value_t = Engine::Toy)]
+    #[arg(long, value_enum, default_value_t = Engine::Gyre)]
     engine: Engine,
     /// The toy's bug.
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, requires = "engine")]
     bug: Option<Bug>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Engine {
+    /// The engine itself.
+    Gyre,
     /// A log of one page that the harness is tested with.
     Toy,
 }
@@ -104,6 +106,7 @@ enum ModeArgument {
 impl SubjectArguments {
     fn subject(&self) -> Subject {
         match self.engine {
+            Engine::Gyre => Subject::Gyre,
             Engine::Toy => Subject::Toy(self.bug),
         }
     }

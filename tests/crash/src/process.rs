@@ -112,6 +112,7 @@ fn arguments(life: &Life) -> Vec<std::ffi::OsString> {
     };
     add("--mode", mode.into());
     match life.subject {
+        Subject::Gyre => add("--engine", "gyre".into()),
         Subject::Toy(bug) => {
             add("--engine", "toy".into());
             if let Some(bug) = bug {

@@ -100,6 +100,7 @@ pub fn crash_name(crash: Crash) -> &'static str {
 #[must_use]
 pub fn subject_name(subject: Subject) -> String {
     match subject {
+        Subject::Gyre => "gyre".to_owned(),
         Subject::Toy(None) => "toy".to_owned(),
         Subject::Toy(Some(bug)) => format!("toy with {}", bug.name()),
     }
