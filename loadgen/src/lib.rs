@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | what a user types | [`cli`], [`scenario`], [`amount`], [`exit_code`] |
 //! | what is sent, and when | [`schedule`], [`keys`], [`sizes`], [`payload`], [`batch`] |
+//! | the machine below it all | [`environment`] |
 //!
 //! The judge knows nothing of the log's insides: it goes through public doors only. Everything here
 //! is a function of its inputs and of the seed; no module but the drivers touches a clock or a file.
@@ -15,6 +16,7 @@ pub mod amount;
 pub mod batch;
 pub mod cli;
 pub mod dry_run;
+pub mod environment;
 pub mod exit_code;
 pub mod keys;
 pub mod limit_checker;
