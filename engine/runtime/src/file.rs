@@ -25,8 +25,8 @@ use crate::driver::{self, Driver};
 use crate::local::Oneshot;
 use crate::sim;
 pub use directory::{
-    DirectoryLock, Entry, create_directory_all, exists, free_bytes, list, lock_directory, remove,
-    rename, sync_directory,
+    DirectoryLock, Entry, create_directory_all, exists, free_bytes, list, lock_directory,
+    lock_directory_to_read, remove, rename, sync_directory,
 };
 pub use error::{IoError, IoErrorKind, Operation};
 

@@ -229,6 +229,50 @@ fn a_directory_has_one_holder_of_its_lock() {
 }
 
 #[test]
+fn readers_share_the_lock_of_a_directory_and_keep_its_user_out() {
+    let folder = directory("lock-read");
+    let locked = folder.clone();
+    on_a_core(move || async move {
+        assert!(file::lock_directory_to_read(&locked).await.unwrap().is_none());
+        assert!(!file::exists(&locked.join("lock")).await.unwrap(), "nothing is created");
+        let user = file::lock_directory(&locked).await.unwrap();
+        let refused = file::lock_directory_to_read(&locked).await.unwrap_err();
+        assert_eq!(refused.kind, IoErrorKind::Locked);
+        drop(user);
+        let reader = file::lock_directory_to_read(&locked).await.unwrap();
+        let other = file::lock_directory_to_read(&locked).await.unwrap();
+        assert!(reader.is_some() && other.is_some());
+        let refused = file::lock_directory(&locked).await.unwrap_err();
+        assert_eq!(refused.kind, IoErrorKind::Locked);
+        drop((reader, other));
+        drop(file::lock_directory(&locked).await.unwrap());
+    });
+}
+
+#[test]
+fn reading_a_folder_writes_no_probe_into_it() {
+    let folder = directory("read-probe");
+    std::fs::write(folder.join("small"), [7; 4096]).unwrap();
+    std::fs::File::create(folder.join("empty")).unwrap().set_len(8192).unwrap();
+    let read = folder.clone();
+    let names = move || std::fs::read_dir(&folder).unwrap().count();
+    let watched = std::fs::metadata(&read).unwrap().modified().unwrap();
+    on_a_core_of_its_own({
+        let read = read.clone();
+        move || async move {
+            for name in ["empty", "small", "empty"] {
+                let file = file::open(&read.join(name), Access::Read).await.unwrap();
+                let block = file.read(0, 4096).await.unwrap();
+                assert!(block.iter().all(|byte| *byte == if name == "small" { 7 } else { 0 }));
+            }
+        }
+    });
+    assert_eq!(names(), 2);
+    let after = std::fs::metadata(&read).unwrap().modified().unwrap();
+    assert_eq!(after, watched, "a probe would have been made and removed");
+}
+
+#[test]
 fn the_pool_is_used_up_given_back_and_never_dirty_where_zeros_are_promised() {
     on_a_core(|| async {
         let before = pool_bytes();

@@ -12,6 +12,9 @@ use crate::driver::{self, Driver};
 use crate::kernel;
 use crate::sim;
 
+/// The file whose flock(2) is the lock of its directory.
+const LOCK_NAME: &str = "lock";
+
 /// A file or directory in a directory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
@@ -146,18 +149,54 @@ pub async fn lock_directory(path: &Path) -> Result<DirectoryLock, IoError> {
     .map(|held| DirectoryLock { _held: held })
 }
 
+/// Keeps out who would take the lock of a directory, for somebody who only reads it; others who
+/// read it are let in. Nothing is created: `None` where there is no file `lock`, for then nobody
+/// has ever used the directory.
+///
+/// # Errors
+/// `Locked` where the directory is in use.
+pub async fn lock_directory_to_read(path: &Path) -> Result<Option<DirectoryLock>, IoError> {
+    if !exists(&path.join(LOCK_NAME)).await? {
+        return Ok(None);
+    }
+    match driver::current() {
+        Driver::Kernel => lock_shared(path).await.map(Held::Kernel),
+        Driver::Sim => sim::disk::lock_directory(path).await.map(Held::Sim),
+        Driver::Outside => driver::not_a_core(),
+    }
+    .map(|held| Some(DirectoryLock { _held: held }))
+}
+
 async fn lock(path: &Path) -> Result<fs::File, IoError> {
     let taken = blocking(Operation::Lock, path, |path| {
-        let file =
-            fs::File::options().create(true).truncate(false).write(true).open(path.join("lock"))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
-            Err(fs::TryLockError::WouldBlock) => Ok(None),
-            Err(fs::TryLockError::Error(error)) => Err(error),
-        }
+        let mut options = fs::File::options();
+        let file = options.create(true).truncate(false).write(true).open(path.join(LOCK_NAME))?;
+        let taken = file.try_lock();
+        unless_taken(file, taken)
     })
     .await?;
     taken.ok_or_else(|| IoError::new(Operation::Lock, path, 0, IoErrorKind::Locked))
+}
+
+async fn lock_shared(path: &Path) -> Result<fs::File, IoError> {
+    let taken = blocking(Operation::Lock, path, |path| {
+        let file = fs::File::open(path.join(LOCK_NAME))?;
+        let taken = file.try_lock_shared();
+        unless_taken(file, taken)
+    })
+    .await?;
+    taken.ok_or_else(|| IoError::new(Operation::Lock, path, 0, IoErrorKind::Locked))
+}
+
+fn unless_taken(
+    file: fs::File,
+    taken: Result<(), fs::TryLockError>,
+) -> io::Result<Option<fs::File>> {
+    match taken {
+        Ok(()) => Ok(Some(file)),
+        Err(fs::TryLockError::WouldBlock) => Ok(None),
+        Err(fs::TryLockError::Error(error)) => Err(error),
+    }
 }
 
 async fn blocking<T: Send + 'static>(

@@ -28,7 +28,7 @@ impl KernelFile {
     pub(super) async fn open(path: &Path, access: Access) -> Result<Self, IoError> {
         let fail = |errno| IoError::of_errno(Operation::Open, path, 0, errno);
         check_device(Operation::Open, path)?;
-        poll_probe::ask_once(path).await;
+        poll_probe::ask_once(path, access).await;
         let options = options(access);
         let file = options.dma_open(path).await.map_err(|error| fail(errno(&error)))?;
         let bytes = file.file_size().await.map_err(|error| fail(errno(&error)))?;
@@ -37,7 +37,7 @@ impl KernelFile {
 
     pub(super) async fn create(path: &Path, access: Access, bytes: u64) -> Result<Self, IoError> {
         check_device(Operation::Create, path)?;
-        poll_probe::ask_once(path).await;
+        poll_probe::ask_once(path, access).await;
         let mut options = options(access);
         options.create_new(true);
         let fail = |errno| IoError::of_errno(Operation::Create, path, 0, errno);

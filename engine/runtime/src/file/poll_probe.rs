@@ -20,10 +20,13 @@ use std::process;
 use glommio::io::OpenOptions;
 use rustix::fs::{SeekFrom, seek};
 
+use super::Access;
 use crate::local::Semaphore;
 
 /// Enough for any device's direct read of one logical block.
 const PROBE_BYTES: usize = 64 << 10;
+/// What a file that is there must have at least, where none may be written.
+const READ_BYTES_MIN: u64 = 4 << 10;
 
 thread_local! {
     static ASKED: RefCell<BTreeSet<u64>> = const { RefCell::new(BTreeSet::new()) };
@@ -32,7 +35,7 @@ thread_local! {
 }
 
 /// Makes sure that glommio has asked about the device of the folder `path` is in.
-pub(super) async fn ask_once(path: &Path) {
+pub(super) async fn ask_once(path: &Path, access: Access) {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         Some(_) | None => Path::new("."),
@@ -48,14 +51,16 @@ pub(super) async fn ask_once(path: &Path) {
     if is_known() {
         return;
     }
-    match file_with_data(folder) {
+    let bytes_min = if access == Access::Read { READ_BYTES_MIN } else { PROBE_BYTES as u64 };
+    match file_with_data(folder, bytes_min) {
         Some(file) => ask(&file).await,
+        None if access == Access::Read => return,
         None => {
             let probe = folder.join(format!(".gyre-probe-{}-{}", process::id(), thread_name()));
             if write(&probe).is_ok() {
                 ask(&probe).await;
             }
-            // A folder that cannot be written (an inspection) has no probe to remove.
+            // A folder that cannot be written has no probe to remove.
             drop(fs::remove_file(&probe));
         }
     }
@@ -63,12 +68,12 @@ pub(super) async fn ask_once(path: &Path) {
 }
 
 /// A file of the folder whose first block is data, neither a hole nor merely allocated.
-fn file_with_data(folder: &Path) -> Option<PathBuf> {
+fn file_with_data(folder: &Path, bytes_min: u64) -> Option<PathBuf> {
     let paths = fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
     paths.into_iter().find(|path| {
         path.is_file()
             && File::open(path).is_ok_and(|file| {
-                let large = file.metadata().is_ok_and(|facts| facts.len() >= PROBE_BYTES as u64);
+                let large = file.metadata().is_ok_and(|facts| facts.len() >= bytes_min);
                 large && seek(&file, SeekFrom::Data(0)) == Ok(0)
             })
     })
