@@ -24,6 +24,8 @@ use crate::index::{FrameMeta, Part};
 use crate::options::{Durability, FlushMethod};
 use crate::planted::{Bug, planted};
 use crate::pool::Ready;
+use crate::sealer;
+use crate::shard::ShardSlot;
 use crate::shards::Shards;
 use crate::state::{
     Appended, FullSegment, InFlight, LiveSegment, LogInner, OpenFrame, Phase, Stage, State, Waiter,
@@ -104,6 +106,10 @@ fn make_place(log: &LogInner, state: &mut State, frame_bytes: u64) -> bool {
         if active.position + frame_bytes <= frames_end_max(active.entry.bytes, shard_count) {
             return true;
         }
+        if state.unsealed_count() >= sealer::UNSEALED_SEGMENTS_MAX {
+            // The sealer pumps when it has caught up.
+            return false;
+        }
         let Some(Ready { entry, file }) = log.pool.take() else { return false };
         retire(state);
         state.live.push_back(LiveSegment::new(entry, file));
@@ -119,11 +125,13 @@ pub(crate) fn frames_end_max(segment_bytes: u64, shard_count: usize) -> u64 {
 }
 
 /// Takes the table of the active segment, which gets no more frames.
-pub(crate) fn retire(state: &mut State) {
+fn retire(state: &mut State) {
     let State { shards, live, .. } = state;
-    let rows = table_rows(shards, live.back().expect("an open log has a segment to append to"));
+    let active = live.back().expect("an open log has a segment to append to");
+    let (slots, rows) = table_rows(shards, active);
     let full = FullSegment {
         rows,
+        slots,
         next_frame: state.next_frame,
         last_checksum: state.last_checksum,
         arrival_ms: state.arrival_ms,
@@ -131,12 +139,18 @@ pub(crate) fn retire(state: &mut State) {
     state.active_mut().stage = Stage::Full(Box::new(full));
 }
 
-/// The table of all shards as it is behind the newest sealed frame.
-pub(crate) fn table_rows(shards: &Shards, active: &LiveSegment) -> Vec<table::Row> {
+/// The table of the shards as it is behind the newest sealed frame. A shard without records has
+/// no row: the room for the table is that of the shards that were known when the last frame was
+/// sealed, and shards may have been opened since.
+pub(crate) fn table_rows(
+    shards: &Shards,
+    active: &LiveSegment,
+) -> (Vec<ShardSlot>, Vec<table::Row>) {
     let segment = active.entry.first;
-    let rows = shards.by_key().map(|(slot, shard)| {
+    let written = shards.by_key().filter(|(_, shard)| shard.sealed_index > 0 || shard.damaged);
+    let rows = written.map(|(slot, shard)| {
         let head = active.index.head(slot);
-        table::Row {
+        let row = table::Row {
             key: shard.key,
             next_index: shard.sealed_index,
             last_arrival_ms: shard.last_arrival_ms,
@@ -147,13 +161,16 @@ pub(crate) fn table_rows(shards: &Shards, active: &LiveSegment) -> Vec<table::Ro
             first_posting: 0,
             postings: 0,
             closed: shard.closed,
-        }
+            damaged: shard.damaged,
+        };
+        (slot, row)
     });
-    let mut rows: Vec<_> = rows.collect();
+    let (mut slots, mut rows): (Vec<_>, Vec<_>) = rows.unzip();
     if planted(Bug::DropLastIndexEntry) {
+        slots.pop();
         rows.pop();
     }
-    rows
+    (slots, rows)
 }
 
 fn header(log: &LogInner, state: &State, kind: FrameKind, base_ms: u64) -> FrameHeader {
@@ -260,6 +277,7 @@ fn enter_index(
     }
     let frame = u32::try_from(active.index.frames.len()).expect("a segment has < 2^32 frames");
     let position = u32::try_from(active.position).expect("a segment has < 2^32 bytes");
+    let segment_number = active.entry.first;
     active.index.frames.push(FrameMeta {
         number: header.number,
         position,
@@ -271,6 +289,9 @@ fn enter_index(
     for part in &gather.parts {
         let shard = shards.get_mut(part.slot);
         assert_eq!(part.first_index, shard.sealed_index, "frames take records in index order");
+        if shard.horizon_segment == u64::MAX {
+            shard.horizon_segment = segment_number;
+        }
         shard.sealed_index += u64::from(part.count);
         shard.last_arrival_ms = arrival_ms;
         let position = position + part.start;
@@ -280,31 +301,30 @@ fn enter_index(
     (from, active.index.part_count())
 }
 
-/// Drops the oldest durable frames from the cache until it is within its bound, and with them the
-/// indices of sealed segments that have no frame in the cache any more.
+/// Drops the oldest durable frames from the cache until it is within its bound.
 pub(crate) fn evict(state: &mut State, cache_bytes_max: usize) {
-    let State { live, cached_bytes, durable_frames, blocks, .. } = state;
-    for segment in live.iter_mut() {
-        while *cached_bytes > cache_bytes_max {
-            let Some(frame) = segment.index.frames.get_mut(segment.evicted_frames) else { break };
-            if frame.number >= *durable_frames {
-                return;
-            }
-            if frame.buffer.take().is_some() {
-                *cached_bytes -= frame.bytes as usize;
-            }
-            segment.evicted_frames += 1;
+    loop {
+        if state.cached_bytes <= cache_bytes_max || !evict_frame(state) {
+            return;
         }
     }
-    while let Some(oldest) = live.front() {
-        let is_done = matches!(oldest.stage, Stage::Sealed)
-            && oldest.evicted_frames == oldest.index.frames.len();
-        if !is_done || live.len() == 1 {
-            break;
-        }
-        let done = live.pop_front().expect("there is an oldest segment");
-        blocks.recycle(done.index);
+}
+
+/// Drops the oldest frame from the cache; false if there is none that is durable.
+fn evict_frame(state: &mut State) -> bool {
+    let State { live, cached_bytes, durable_frames, .. } = state;
+    let has_frames =
+        |segment: &&mut LiveSegment| segment.evicted_frames < segment.index.frames.len();
+    let Some(segment) = live.iter_mut().find(has_frames) else { return false };
+    let frame = &mut segment.index.frames[segment.evicted_frames];
+    if frame.number >= *durable_frames {
+        return false;
     }
+    if frame.buffer.take().is_some() {
+        *cached_bytes -= frame.bytes as usize;
+    }
+    segment.evicted_frames += 1;
+    true
 }
 
 fn on_written(log: &Rc<LogInner>, number: u64, result: Result<(), IoError>) {
@@ -467,7 +487,7 @@ pub(crate) fn fail(log: &Rc<LogInner>, error: Arc<IoError>) {
     for (waiter, error) in waiters {
         waiter.done.send(Err(AppendError::Failed(error)));
     }
-    for notify in [&log.written, &log.durable, &log.room, &log.full] {
+    for notify in [&log.written, &log.durable, &log.room, &log.full, &log.sealed] {
         notify.notify_all();
     }
 }

@@ -80,9 +80,19 @@ impl PartBlocks {
         self.free.pop().unwrap_or_else(|| vec![EMPTY; PARTS_PER_BLOCK].into_boxed_slice())
     }
 
-    /// Takes the blocks of an index that is done with.
+    #[allow(dead_code, reason = "reads of sealed segments, which come next, let indices go")]
+    /// Takes the blocks of an index that is done with. As many are kept as it had: the next index
+    /// of the same load finds its blocks, and a peak is not kept for ever.
     pub(crate) fn recycle(&mut self, index: SegmentIndex) {
+        let kept = index.blocks.len();
         self.free.extend(index.blocks);
+        self.free.truncate(kept);
+    }
+
+    #[allow(dead_code, reason = "reads of sealed segments, which come next, let indices go")]
+    /// Memory of the free blocks, bytes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.free.len() * PARTS_PER_BLOCK * size_of::<Part>()
     }
 }
 
@@ -161,19 +171,29 @@ impl SegmentIndex {
         self.heads.get(slot.at()).copied().unwrap_or(NO_HEAD)
     }
 
+    /// What the segment holds of every shard, by slot.
+    pub(crate) fn heads(&self) -> &[Head] {
+        &self.heads
+    }
+
     /// A shard's parts from the newest to the oldest.
     pub(crate) fn newest_first(&self, slot: ShardSlot) -> impl Iterator<Item = &Part> {
+        self.ordinals_newest_first(slot).map(|ordinal| self.part(ordinal))
+    }
+
+    /// The ordinals of a shard's parts from the newest to the oldest.
+    pub(crate) fn ordinals_newest_first(&self, slot: ShardSlot) -> impl Iterator<Item = u32> {
         let mut next = self.head(slot).last;
         std::iter::from_fn(move || {
             (next != NONE).then(|| {
-                let part = self.part(next);
-                next = part.previous;
-                part
+                let ordinal = next;
+                next = self.part(ordinal).previous;
+                ordinal
             })
         })
     }
 
-    #[allow(dead_code, reason = "sealing and rewriting, which come next, use it")]
+    #[allow(dead_code, reason = "reads of sealed segments, which come next, let indices go")]
     /// Memory that the index holds without its cached frames, bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.blocks.len() * PARTS_PER_BLOCK * size_of::<Part>()

@@ -16,6 +16,7 @@ pub mod options;
 pub mod planted;
 pub mod reader;
 pub mod record;
+pub mod segment_set;
 pub mod shard;
 pub mod shards;
 pub mod stats;
@@ -29,6 +30,7 @@ mod index;
 mod open;
 mod pool;
 mod recovery;
+mod sealer;
 mod service;
 mod state;
 

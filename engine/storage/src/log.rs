@@ -187,8 +187,8 @@ impl Log {
         self.inner.state.borrow().failed.as_ref().map(|error| error.to_string())
     }
 
-    /// Accepts nothing more, writes what waits, and a mark behind it. All accepted batches are
-    /// acknowledged on return, or have failed.
+    /// Accepts nothing more, writes what waits, a mark behind it, and the tables of full segments.
+    /// All accepted batches are acknowledged on return, or have failed.
     pub async fn shutdown(&self) {
         let inner = &self.inner;
         inner.state.borrow_mut().is_closed = true;
@@ -196,6 +196,7 @@ impl Log {
         inner.drained().await;
         committer::mark(inner);
         inner.drained().await;
+        inner.all_sealed().await;
         inner.finished.set(true);
         inner.notify_everything();
     }
@@ -218,12 +219,26 @@ impl LogInner {
         }
     }
 
+    /// Waits until no full segment lacks its table, or the log has failed.
+    async fn all_sealed(&self) {
+        loop {
+            let sealed = self.sealed.notified();
+            {
+                let state = self.state.borrow();
+                if state.unsealed_count() == 0 || state.failed.is_some() {
+                    return;
+                }
+            }
+            sealed.await;
+        }
+    }
+
     pub(crate) fn is_finished(&self) -> bool {
         self.finished.get() || self.state.borrow().failed.is_some()
     }
 
     pub(crate) fn notify_everything(&self) {
-        for notify in [&self.written, &self.durable, &self.room, &self.full] {
+        for notify in [&self.written, &self.durable, &self.room, &self.full, &self.sealed] {
             notify.notify_all();
         }
         self.pool.wanted.notify_all();

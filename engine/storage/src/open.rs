@@ -20,10 +20,14 @@ use crate::options::LogOptions;
 use crate::planted::{Bug, planted};
 use crate::pool::{self, Pool, Ready};
 use crate::recovery::{self, Base, Tail, TailSegment};
+use crate::segment_set::SegmentSet;
 use crate::service;
 use crate::shards::Shards;
 use crate::state::{LiveSegment, LogInner, Phase, State};
 use crate::stats::LogStats;
+
+/// Sealed segments whose files stay open between two reads.
+const OPEN_FILES_MAX: usize = 64;
 
 /// See [`crate::log::Log::open`].
 pub(crate) async fn open(
@@ -184,14 +188,17 @@ fn assemble(options: LogOptions, pool: Pool, tail: Tail, phase: Phase) -> LogInn
         damage: tail.damage,
         stats: LogStats::default(),
     };
+    let segments = SegmentSet::new(&pool::segments_directory(&options), OPEN_FILES_MAX);
     LogInner {
         options,
+        segments,
         state: RefCell::new(state),
         pool,
         written: Notify::new(),
         durable: Notify::new(),
         room: Notify::new(),
         full: Notify::new(),
+        sealed: Notify::new(),
         followers: Followers::default(),
         finished: Cell::new(false),
     }

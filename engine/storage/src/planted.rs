@@ -38,6 +38,8 @@ pub enum Bug {
     ArrivalFollowsWallClock = 15,
     /// What recovery found is served before it was flushed.
     ServeRecoveredUnflushed = 16,
+    /// The table of a full segment is written before all of its frames are durable.
+    SealBeforeDurable = 17,
 }
 
 #[cfg(feature = "planted-bugs")]

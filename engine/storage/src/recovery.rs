@@ -103,7 +103,9 @@ impl<'a> Walk<'a> {
             shard.sealed_index = row.next_index;
             shard.durable_index = row.next_index;
             shard.last_arrival_ms = row.last_arrival_ms;
+            shard.horizon_segment = row.first_live_segment;
             shard.closed = row.closed;
+            shard.damaged = row.damaged;
         }
         let scans = segments.iter().map(|segment| Scan::new(segment.file.clone())).collect();
         let first = &segments[0];
@@ -207,6 +209,9 @@ impl<'a> Walk<'a> {
                     self.suspects.found_gap(entry.key);
                 }
                 self.suspects.seen(entry.key);
+                if shard.horizon_segment == u64::MAX {
+                    shard.horizon_segment = segment.entry.first;
+                }
                 let end_index = entry.first_index + u64::from(entry.count);
                 shard.next_index = end_index;
                 shard.sealed_index = end_index;
@@ -241,9 +246,10 @@ impl<'a> Walk<'a> {
 
     fn go_to_segment(&mut self, at: usize) {
         let live = self.tail.live.last().expect("the walk is in a segment");
-        let rows = committer::table_rows(&self.tail.shards, live);
+        let (slots, rows) = committer::table_rows(&self.tail.shards, live);
         let full = FullSegment {
             rows,
+            slots,
             next_frame: self.tail.next_frame,
             last_checksum: self.tail.last_checksum,
             arrival_ms: self.tail.arrival_ms,

@@ -11,6 +11,7 @@ use runtime::task;
 use crate::catalog::CatalogError;
 use crate::committer;
 use crate::open::spawn;
+use crate::sealer;
 use crate::state::LogInner;
 
 /// A log that is idle for so long gets a mark behind its last acknowledged frame.
@@ -23,6 +24,7 @@ pub(crate) fn start(log: &Rc<LogInner>) {
     spawn(committer::flush_forever(log.clone()));
     spawn(mark_forever(log.clone()));
     drop(task::spawn_background(prepare_forever(log.clone())));
+    drop(task::spawn_background(sealer::seal_forever(log.clone())));
 }
 
 /// Keeps the configured number of segments ready.

@@ -16,6 +16,8 @@ use crate::gather::{Batch, Gather, Run};
 use crate::index::{PartBlocks, SegmentIndex};
 use crate::options::LogOptions;
 use crate::pool::Pool;
+use crate::segment_set::SegmentSet;
+use crate::shard::ShardSlot;
 use crate::shards::Shards;
 use crate::stats::LogStats;
 use crate::table::Row;
@@ -64,22 +66,25 @@ pub(crate) struct InFlight {
 }
 
 /// How far a segment in memory has come.
-#[allow(dead_code, reason = "sealing and rewriting, which come next, use it")]
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Stage {
     /// Frames are appended to it.
     Appending,
     /// It takes no more frames and waits for its table.
     Full(Box<FullSegment>),
+    /// Its table is being written.
+    Sealing,
     /// Its table is durable; only its cached frames keep it in memory.
     Sealed,
 }
 
 /// What the table of a full segment says, taken when it became full.
-#[allow(dead_code, reason = "sealing and rewriting, which come next, use it")]
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct FullSegment {
+    /// Of all shards that have had records, in the order of their keys.
     pub rows: Vec<Row>,
+    /// The slot of each row's shard.
+    pub slots: Vec<ShardSlot>,
     pub next_frame: u64,
     pub last_checksum: u64,
     pub arrival_ms: u64,
@@ -158,6 +163,8 @@ pub(crate) struct LogInner {
     pub options: LogOptions,
     pub state: RefCell<State>,
     pub pool: Pool,
+    /// The segments whose tables are durable.
+    pub segments: SegmentSet,
     /// Something was written completely: the flusher may have work.
     pub written: Notify,
     /// The durable prefix moved, or the log failed.
@@ -167,6 +174,8 @@ pub(crate) struct LogInner {
     /// A segment became full, or a full one became durable.
     pub full: Notify,
     /// Who is fed at commit.
+    /// A segment was sealed.
+    pub sealed: Notify,
     pub followers: Followers,
     /// Shut down and drained: the log's tasks end.
     pub finished: Cell<bool>,
@@ -188,6 +197,20 @@ impl State {
         unwritten.map_or(self.next_frame, |frame| frame.number)
     }
 
+    /// Segments that take no more frames and have no table yet.
+    pub(crate) fn unsealed_count(&self) -> usize {
+        let is_unsealed =
+            |segment: &&LiveSegment| matches!(segment.stage, Stage::Full(_) | Stage::Sealing);
+        self.live.iter().filter(is_unsealed).count()
+    }
+
+    #[allow(dead_code, reason = "reads of sealed segments, which come next, let indices go")]
+    /// Bytes of cached frames and of indices; see `sealer` for their bound.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let indices = self.live.iter().map(|segment| segment.index.memory_bytes());
+        self.cached_bytes + self.blocks.memory_bytes() + indices.sum::<usize>()
+    }
+
     /// The live segment with this number.
     pub(crate) fn live_segment(&self, number: u64) -> Option<&LiveSegment> {
         let first = self.live.front()?.entry.first;
@@ -197,7 +220,6 @@ impl State {
         Some(segment)
     }
 
-    #[allow(dead_code, reason = "sealing and rewriting, which come next, use it")]
     pub(crate) fn live_segment_mut(&mut self, number: u64) -> Option<&mut LiveSegment> {
         let first = self.live.front()?.entry.first;
         let at = usize::try_from(number.checked_sub(first)?).ok()?;

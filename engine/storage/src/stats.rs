@@ -9,6 +9,10 @@ pub struct LogStats {
     pub frames: u64,
     /// Bytes of all frames submitted, padding, marks and seals included.
     pub frame_bytes: u64,
+    /// Segments whose table was written.
+    pub sealed_segments: u64,
+    /// Full segments whose table was missing, torn or damaged when the log was opened.
+    pub rebuilt_tables: u64,
     /// Bytes of tables written at the ends of segments.
     pub table_bytes: u64,
     /// Bytes of zeros written to prepare files.

@@ -108,9 +108,12 @@ pub struct Row {
     pub postings: u32,
     /// Whether it took no more records.
     pub closed: bool,
+    /// Whether acknowledged records of it are damaged: it is refused until repaired.
+    pub damaged: bool,
 }
 
 const CLOSED: u32 = 1;
+const DAMAGED: u32 = 2;
 
 impl Row {
     /// Index of its first record in this segment; `next_index` if there is none.
@@ -128,7 +131,8 @@ impl Row {
         write_u32(out, 44, self.bytes);
         write_u32(out, 48, self.first_posting);
         write_u32(out, 52, self.postings);
-        write_u32(out, 56, if self.closed { CLOSED } else { 0 });
+        let flags = if self.closed { CLOSED } else { 0 } | if self.damaged { DAMAGED } else { 0 };
+        write_u32(out, 56, flags);
     }
 
     fn decode(bytes: &[u8]) -> Row {
@@ -143,6 +147,7 @@ impl Row {
             first_posting: read_u32(bytes, 48),
             postings: read_u32(bytes, 52),
             closed: read_u32(bytes, 56) & CLOSED != 0,
+            damaged: read_u32(bytes, 56) & DAMAGED != 0,
         }
     }
 }

@@ -14,6 +14,9 @@ use storage::options::LogOptions;
 use storage::shard::{ShardKey, ShardSlot};
 use storage::{Append, AppendRecord, Log};
 
+#[path = "log/sealed.rs"]
+mod sealed;
+
 const ALL: ReadLimit = ReadLimit { records: 100_000, bytes: 100 << 20 };
 const DAY_MS: u64 = 24 * 3_600_000;
 

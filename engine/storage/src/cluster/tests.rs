@@ -113,6 +113,7 @@ fn log(seed: u64, segments: usize, shards: u64, record_bytes: u64, step_ms: u64)
                 first_posting: 0,
                 postings: 0,
                 closed: false,
+                damaged: false,
             }
         });
         log.segments.push((frames, rows.collect()));

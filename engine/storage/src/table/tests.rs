@@ -34,6 +34,7 @@ fn row(ordinal: u64) -> Row {
         first_posting: ordinal as u32,
         postings: 1,
         closed: ordinal % 2 == 1,
+        damaged: ordinal % 5 == 4,
     }
 }
 
