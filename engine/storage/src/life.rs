@@ -1,8 +1,5 @@
 //! What is still wanted of a shard: what rewriting and retention ask about every row of a table.
 
-use std::rc::Rc;
-
-use crate::shard::ShardKey;
 use crate::table::Row;
 
 /// What is kept of one shard.
@@ -27,7 +24,3 @@ impl ShardLife {
         row.last_arrival_ms.saturating_add(self.retention_ms)
     }
 }
-
-/// Asks the log about a shard. A shard that it does not know is one that was deleted: the log knows
-/// every other from its newest table. A key never comes back once its shard was deleted.
-pub type Lives = Rc<dyn Fn(ShardKey) -> Option<ShardLife>>;

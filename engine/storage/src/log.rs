@@ -15,9 +15,10 @@ use crate::frame::BLOCK_BYTES;
 use crate::open;
 use crate::options::LogOptions;
 use crate::reader::{self, ReadResult};
+use crate::retention::ClockPause;
 use crate::shard::{ShardKey, ShardSlot};
 use crate::shards::{Refusal, ShardState};
-use crate::state::{LogInner, State};
+use crate::state::{LiveSegment, LogInner, Stage, State};
 use crate::stats::LogStats;
 
 /// One log of a data folder, opened. Cheap to clone; lives on one core.
@@ -37,6 +38,8 @@ pub struct Recovered {
     pub damage: Vec<Damage>,
     /// Shards that the log knows.
     pub shard_count: usize,
+    /// Nothing expires for now: the wall clock is far from the log's highest arrival time.
+    pub retention_pause: Option<ClockPause>,
 }
 
 /// What `Log::prepare` reached.
@@ -65,9 +68,11 @@ impl Log {
 
     /// The slot of a shard; a new shard starts empty. Its retention is set to `retention_ms`.
     pub fn open_shard(&self, key: ShardKey, retention_ms: u64) -> ShardSlot {
-        let mut state = self.inner.state.borrow_mut();
-        let slot = state.shards.find_or_create(key, retention_ms);
-        state.shards.get_mut(slot).retention_ms = retention_ms;
+        let slot = {
+            let mut state = self.inner.state.borrow_mut();
+            state.shards.find_or_create(key, retention_ms)
+        };
+        self.set_retention(slot, retention_ms);
         slot
     }
 
@@ -129,9 +134,22 @@ impl Log {
         Follower::new(self.inner.clone(), slot, from)
     }
 
-    /// Keeps the shard's records for `retention_ms` after their arrival from now on.
+    /// Keeps the shard's records for `retention_ms` after their arrival from now on, or for the
+    /// log's cap if that is shorter. What has expired already does not come back.
     pub fn set_retention(&self, slot: ShardSlot, retention_ms: u64) {
-        self.inner.state.borrow_mut().shards.get_mut(slot).retention_ms = retention_ms;
+        let retention_ms =
+            retention_ms.min(self.inner.options.retention_ms_max.unwrap_or(u64::MAX));
+        let is_news = {
+            let mut state = self.inner.state.borrow_mut();
+            let shard = state.shards.get_mut(slot);
+            let was_kept_for = shard.is_owned.then_some(shard.retention_ms);
+            shard.retention_ms = retention_ms;
+            shard.is_owned = true;
+            shard.sealed_index > 0 && was_kept_for != Some(retention_ms)
+        };
+        if is_news {
+            self.inner.retention.look_again();
+        }
     }
 
     /// Refuses further appends to the shard; reads go on.
@@ -149,6 +167,7 @@ impl Log {
             state.shards.forget(slot);
         }
         self.inner.followers.wake(slot);
+        self.inner.retention.look_again();
     }
 
     /// Prepares segments for `bytes` of frames, so that a measurement does not wait for zeros.
@@ -168,8 +187,18 @@ impl Log {
     /// What the log has done since it was opened.
     pub fn stats(&self) -> LogStats {
         let mut stats = self.inner.state.borrow().stats;
-        stats.zeroed_bytes = self.inner.pool.zeroed_bytes();
+        let inner = &self.inner;
+        stats.zeroed_bytes = inner.pool.zeroed_bytes();
+        stats.sealed_bytes = inner.segments.bytes();
+        stats.file_bytes = inner.file_bytes();
+        stats.retention_pause = inner.retention.pause();
         stats
+    }
+
+    /// The last error that kept the background from freeing or ordering something, if there was
+    /// one. Nothing of the log is harmed by it.
+    pub fn background_trouble(&self) -> Option<String> {
+        self.inner.retention.trouble()
     }
 
     /// Bytes that were accepted and are not in a frame yet.
@@ -199,6 +228,7 @@ impl Log {
         inner.all_sealed().await;
         inner.finished.set(true);
         inner.notify_everything();
+        inner.retention.ended().await;
     }
 }
 
@@ -241,8 +271,18 @@ impl LogInner {
         for notify in [&self.written, &self.durable, &self.room, &self.full, &self.sealed] {
             notify.notify_all();
         }
+        self.retention.wake();
         self.pool.wanted.notify_all();
         self.pool.changed.notify_all();
+    }
+
+    /// Bytes of all files of the log.
+    fn file_bytes(&self) -> u64 {
+        let state = self.state.borrow();
+        let is_sealed = |segment: &&LiveSegment| matches!(segment.stage, Stage::Sealed);
+        let in_use = state.live.iter().filter(|segment| !is_sealed(segment));
+        let in_use_bytes: u64 = in_use.map(|segment| segment.entry.bytes).sum();
+        self.segments.bytes() + in_use_bytes + self.pool.file_bytes()
     }
 
     /// Bytes of records that the active segment and the ready ones are sure to take.

@@ -20,6 +20,7 @@ use crate::options::LogOptions;
 use crate::planted::{Bug, planted};
 use crate::pool::{self, Pool, Ready};
 use crate::recovery::{self, Base, Tail, TailSegment};
+use crate::retention::Retention;
 use crate::segment_set::SegmentSet;
 use crate::service;
 use crate::shards::Shards;
@@ -53,13 +54,12 @@ pub(crate) async fn open(
         true => Phase::Open,
         false => Phase::AwaitSeal,
     };
-    let recovered = Recovered {
-        scanned_bytes: tail.scanned_bytes,
-        took: clock::now() - started,
-        damage: tail.damage.clone(),
-        shard_count: tail.shards.count(),
-    };
+    let (scanned_bytes, damage) = (tail.scanned_bytes, tail.damage.clone());
+    let shard_count = tail.shards.count();
     let inner = Rc::new(assemble(options, pool, tail, phase));
+    let retention_pause = inner.retention.pause();
+    let took = clock::now() - started;
+    let recovered = Recovered { scanned_bytes, took, damage, shard_count, retention_pause };
     service::start(&inner);
     committer::pump(&inner);
     sealed(&inner).await?;
@@ -188,10 +188,12 @@ fn assemble(options: LogOptions, pool: Pool, tail: Tail, phase: Phase) -> LogInn
         damage: tail.damage,
         stats: LogStats::default(),
     };
+    let retention = Retention::new(tail.arrival_ms);
     let segments = SegmentSet::new(&pool::segments_directory(&options), OPEN_FILES_MAX);
     LogInner {
         options,
         segments,
+        retention,
         state: RefCell::new(state),
         pool,
         written: Notify::new(),

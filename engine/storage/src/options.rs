@@ -53,9 +53,13 @@ pub struct LogOptions {
     pub cache_bytes_max: usize,
     /// Blocks of sealed segments' tables kept in memory, bytes.
     pub table_cache_bytes_max: usize,
+    /// Memory of the background rewriting, bytes: the records of the segments that it writes into
+    /// one file, and what is around them. Segments that keep more are not rewritten.
+    pub rewriting_bytes_max: usize,
     /// Segments made ready ahead of the one in use.
     pub spare_segments: usize,
-    /// Free files kept for recycling beyond the spare segments; more are removed.
+    /// Free files kept for recycling beyond the spare segments, at most, and as long as they are a
+    /// quarter of the sealed files at most; more are removed.
     pub free_files_max: usize,
     /// Cap on the log's sealed bytes, even within retention; none by default.
     pub log_bytes_max: Option<u64>,
@@ -80,6 +84,7 @@ impl LogOptions {
             waiting_bytes_max: 32 << 20,
             cache_bytes_max: 192 << 20,
             table_cache_bytes_max: 16 << 20,
+            rewriting_bytes_max: 80 << 20,
             spare_segments: 3,
             free_files_max: 2,
             log_bytes_max: None,

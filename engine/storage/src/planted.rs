@@ -40,6 +40,10 @@ pub enum Bug {
     ServeRecoveredUnflushed = 16,
     /// The table of a full segment is written before all of its frames are durable.
     SealBeforeDurable = 17,
+    /// The file of a removed segment is used again before the manifest says that it is free.
+    ReuseFileBeforeManifest = 18,
+    /// A rewritten segment takes the place of the old ones before it was flushed.
+    FreeOldBeforeNewDurable = 19,
 }
 
 #[cfg(feature = "planted-bugs")]

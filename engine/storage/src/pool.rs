@@ -41,8 +41,10 @@ pub(crate) struct Pool {
     directory: PathBuf,
     access: Access,
     segment_bytes: u64,
-    #[allow(dead_code, reason = "sealing and rewriting, which come next, use it")]
+    spare_segments: usize,
     free_files_max: usize,
+    /// There are free files that were stocked and not used yet.
+    is_stocked: Cell<bool>,
     catalog: CatalogClient,
 }
 
@@ -97,7 +99,9 @@ impl Pool {
             directory: segments_directory(options),
             access: access(options),
             segment_bytes: options.segment_bytes,
+            spare_segments: options.spare_segments,
             free_files_max: options.free_files_max,
+            is_stocked: Cell::new(false),
             catalog,
         }
     }
@@ -162,33 +166,60 @@ impl Pool {
                 None => return Ok(()),
             },
         };
-        let entry = self.assign(&free);
+        let entry = self.entry_of(&free);
         let mut mutations = vec![Mutation::PutSegment(entry)];
         if recycled.is_some() {
             mutations.push(Mutation::RemoveFile { log: self.log, file: free.file });
         }
         if planted(Bug::UseSegmentBeforeManifest) {
-            self.add_ready(Ready { entry, file });
-            self.changed.notify_all();
+            self.make_ready(Ready { entry, file });
             return self.catalog.commit(mutations).await;
         }
-        self.catalog.commit(mutations).await?;
+        match self.catalog.commit(mutations).await {
+            Ok(()) => {}
+            // A full disk refuses the commit as a whole: the file stays as free as it was.
+            Err(CatalogError::Io(error)) if matches!(error.kind, IoErrorKind::NoSpace) => {
+                self.ran_out_of_space();
+                match recycled {
+                    Some(free) => self.files.borrow_mut().free.push(free),
+                    None => file::remove(&self.path(free.file)).await?,
+                }
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
         self.out_of_space.set(false);
-        self.add_ready(Ready { entry, file });
-        self.changed.notify_all();
+        self.make_ready(Ready { entry, file });
         Ok(())
+    }
+
+    fn make_ready(&self, ready: Ready) {
+        {
+            let mut files = self.files.borrow_mut();
+            assert_eq!(ready.entry.first, files.next_segment, "one segment is prepared at a time");
+            files.next_segment += 1;
+        }
+        self.add_ready(ready);
+        self.changed.notify_all();
+    }
+
+    fn ran_out_of_space(&self) {
+        self.out_of_space.set(true);
+        self.changed.notify_all();
     }
 
     fn take_free(&self, bytes: u64) -> Option<FileEntry> {
         let mut files = self.files.borrow_mut();
         let at = files.free.iter().position(|free| free.bytes == bytes)?;
+        if files.free.len() == 1 {
+            self.is_stocked.set(false);
+        }
         Some(files.free.swap_remove(at))
     }
 
-    fn assign(&self, free: &FileEntry) -> SegmentEntry {
-        let mut files = self.files.borrow_mut();
-        let segment = files.next_segment;
-        files.next_segment += 1;
+    /// The next segment in this file.
+    fn entry_of(&self, free: &FileEntry) -> SegmentEntry {
+        let segment = self.files.borrow().next_segment;
         SegmentEntry {
             log: self.log,
             first: segment,
@@ -210,8 +241,7 @@ impl Pool {
                 Ok(Some((entry, file)))
             }
             Err(error) if matches!(error.kind, IoErrorKind::NoSpace) => {
-                self.out_of_space.set(true);
-                self.changed.notify_all();
+                self.ran_out_of_space();
                 if file::exists(&path).await? {
                     file::remove(&path).await?;
                 }
@@ -260,6 +290,7 @@ impl Pool {
             let Some((entry, _file)) = self.create(self.segment_bytes).await? else { break };
             self.catalog.commit(vec![Mutation::PutFile(entry)]).await?;
             self.files.borrow_mut().free.push(entry);
+            self.is_stocked.set(true);
         }
         Ok(self.stocked())
     }
@@ -270,25 +301,82 @@ impl Pool {
     }
 
     /// Takes back a file that the manifest has as free. It is kept for recycling, or removed when
-    /// there are enough.
+    /// there are enough of them for a log of `sealed_bytes`.
     ///
     /// # Errors
     /// The disk's or the catalog's.
-    #[allow(dead_code, reason = "sealing and rewriting, which come next, use it")]
-    pub(crate) async fn give_back(&self, entry: FileEntry) -> Result<(), CatalogError> {
-        let keep = entry.bytes == self.segment_bytes
-            && self.files.borrow().free.len() < self.free_files_max;
-        if keep {
+    pub(crate) async fn give_back(
+        &self,
+        entry: FileEntry,
+        sealed_bytes: u64,
+    ) -> Result<(), CatalogError> {
+        let is_recycled = entry.bytes == self.segment_bytes;
+        if is_recycled && self.files.borrow().free.len() < self.free_files_max(sealed_bytes) {
             self.files.borrow_mut().free.push(entry);
         } else {
-            let removal = Mutation::RemoveFile { log: self.log, file: entry.file };
-            self.catalog.commit(vec![removal]).await?;
-            file::remove(&self.path(entry.file)).await?;
-            file::sync_directory(&self.directory).await?;
+            self.remove(entry).await?;
         }
         self.out_of_space.set(false);
         self.wanted.notify_all();
         self.changed.notify_all();
         Ok(())
+    }
+
+    /// Free files that a log of `sealed_bytes` keeps. While segments are to be made ready, they
+    /// are taken from these: one that fits there is never removed.
+    fn free_files_max(&self, sealed_bytes: u64) -> usize {
+        let quarter = usize::try_from(sealed_bytes / 4 / self.segment_bytes).unwrap_or(usize::MAX);
+        let lacking = self.spare_segments.saturating_sub(self.ready_count());
+        lacking + self.free_files_max.min(quarter)
+    }
+
+    /// Removes one free file that a log of `sealed_bytes` does not need, if there is one: of
+    /// another size, or too many. What was stocked stays until it is used up.
+    ///
+    /// # Errors
+    /// The disk's or the catalog's.
+    pub(crate) async fn trim(&self, sealed_bytes: u64) -> Result<bool, CatalogError> {
+        let surplus = {
+            let mut files = self.files.borrow_mut();
+            let odd = files.free.iter().position(|free| free.bytes != self.segment_bytes);
+            match odd {
+                Some(at) => Some(files.free.swap_remove(at)),
+                None if self.is_stocked.get() => None,
+                None => {
+                    drop(files);
+                    let kept = self.free_files_max(sealed_bytes);
+                    let mut files = self.files.borrow_mut();
+                    if files.free.len() > kept { files.free.pop() } else { None }
+                }
+            }
+        };
+        let Some(entry) = surplus else { return Ok(false) };
+        self.remove(entry).await?;
+        Ok(true)
+    }
+
+    /// Removes a free file: from the manifest, then from the disk. A crash in between leaves a file
+    /// that the manifest does not know, which opening removes.
+    async fn remove(&self, entry: FileEntry) -> Result<(), CatalogError> {
+        let removal = Mutation::RemoveFile { log: self.log, file: entry.file };
+        self.catalog.commit(vec![removal]).await?;
+        file::remove(&self.path(entry.file)).await?;
+        file::sync_directory(&self.directory).await?;
+        Ok(())
+    }
+
+    /// Commits to the manifest.
+    ///
+    /// # Errors
+    /// The catalog's.
+    pub(crate) async fn commit(&self, mutations: Vec<Mutation>) -> Result<(), CatalogError> {
+        self.catalog.commit(mutations).await
+    }
+
+    /// Bytes of the files that are ready or free.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        let files = self.files.borrow();
+        let ready = files.ready.iter().map(|ready| ready.entry.bytes);
+        ready.chain(files.free.iter().map(|free| free.bytes)).sum()
     }
 }

@@ -82,6 +82,8 @@ struct Piece {
     frame: FrameMeta,
     file: File,
     segment: u64,
+    /// Keeps the file from being given up.
+    _readers: Rc<()>,
 }
 
 enum Located {
@@ -122,7 +124,8 @@ fn locate(log: &LogInner, slot: ShardSlot, from: u64, limit: ReadLimit, end: u64
         left.bytes = left.bytes.saturating_sub(part.bytes as usize);
         let frame = segment.index.frames[part.frame as usize].clone();
         let file = segment.file.clone();
-        pieces.push(Piece { part, frame, file, segment: segment.entry.first });
+        let _readers = segment.readers.clone();
+        pieces.push(Piece { part, frame, file, segment: segment.entry.first, _readers });
     }
     Located::Live(pieces)
 }

@@ -28,7 +28,9 @@ use crate::frame::{self, BLOCK_BYTES};
 use crate::index::{FrameMeta, Part};
 use crate::options::Durability;
 use crate::planted::{Bug, planted};
+use crate::retention::census_of_sealed;
 use crate::segment_set::Shape;
+use crate::shard::ShardSlot;
 use crate::state::{FullSegment, LogInner, Stage};
 use crate::table::{COARSE_PART_BYTES, Footer, Posting, Table};
 
@@ -134,7 +136,7 @@ async fn seal(log: &Rc<LogInner>, work: Work) -> Result<(), IoError> {
     let table = Table::new(footer, rows, postings, entry.bytes);
     write_table(&file, &table).await?;
     file.flush().await?;
-    finish(log, &entry, &table);
+    finish(log, &entry, &table, &slots);
     Ok(())
 }
 
@@ -150,11 +152,14 @@ fn posting(part: &Part, frame: &FrameMeta, checksum: u64) -> Posting {
 }
 
 /// The table is durable: the segment joins the set.
-fn finish(log: &LogInner, entry: &SegmentEntry, table: &Table) {
+fn finish(log: &LogInner, entry: &SegmentEntry, table: &Table, slots: &[ShardSlot]) {
     let segment = log.segments.insert(*entry);
     segment.set_shape(Some(Shape::of(table.footer())));
     let mut state = log.state.borrow_mut();
     let state = &mut *state;
+    let retention = &log.retention;
+    let rows = table.rows();
+    segment.set_census(census_of_sealed(retention, state, entry.last, rows, slots));
     state.stats.table_bytes += (table.block_count() * BLOCK_BYTES) as u64;
     state.stats.sealed_segments += 1;
     let live = state.live_segment_mut(entry.first).expect("a segment stays until it is sealed");

@@ -59,6 +59,8 @@ pub struct Census {
     pub live_shards: u32,
     /// Bytes of the records that are kept.
     pub live_bytes: u32,
+    /// Bytes of all records, kept or not.
+    pub record_bytes: u32,
     /// When the next shard has nothing left here, Unix ms.
     pub earliest_expiry_ms: u64,
 }
@@ -174,15 +176,9 @@ impl Freed {
         self.entries.borrow_mut().pop_front()
     }
 
-    /// The next file to take back; waits for one.
-    pub async fn next(&self) -> SegmentEntry {
-        loop {
-            let changed = self.changed.notified();
-            if let Some(entry) = self.try_next() {
-                return entry;
-            }
-            changed.await;
-        }
+    /// Resolves when there may be a next file to take back.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 }
 

@@ -11,6 +11,7 @@ use runtime::task;
 use crate::catalog::CatalogError;
 use crate::committer;
 use crate::open::spawn;
+use crate::retention;
 use crate::sealer;
 use crate::state::LogInner;
 
@@ -25,6 +26,7 @@ pub(crate) fn start(log: &Rc<LogInner>) {
     spawn(mark_forever(log.clone()));
     drop(task::spawn_background(prepare_forever(log.clone())));
     drop(task::spawn_background(sealer::seal_forever(log.clone())));
+    drop(task::spawn_background(retention::keep_forever(log.clone())));
 }
 
 /// Keeps the configured number of segments ready.

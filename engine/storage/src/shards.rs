@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::life::ShardLife;
 use crate::shard::{ShardKey, ShardSlot};
 
 /// Why a shard takes and gives nothing.
@@ -36,6 +37,9 @@ pub struct ShardState {
     pub last_arrival_ms: u64,
     /// How long records are kept after their arrival, ms.
     pub retention_ms: u64,
+    /// This life's owner has said so. Until then nothing expires: it may be longer than a table of
+    /// an earlier life says.
+    pub is_owned: bool,
     /// Followers to be fed at commit.
     pub follower_count: u32,
     /// Reads go on, appends are refused.
@@ -57,11 +61,22 @@ impl ShardState {
             horizon_segment: u64::MAX,
             last_arrival_ms: 0,
             retention_ms,
+            is_owned: false,
             follower_count: 0,
             closed: false,
             deleted: false,
             damaged: false,
         }
+    }
+
+    /// Its records below `horizon` have expired; those that are kept are in `segment` or behind it.
+    pub(crate) fn expire(&mut self, horizon: u64, segment: u64) {
+        assert!(horizon <= self.sealed_index, "what is not sealed does not expire");
+        self.horizon = self.horizon.max(horizon);
+        self.horizon_segment = match self.horizon_segment {
+            u64::MAX => segment,
+            known => known.max(segment),
+        };
     }
 
     /// Why the shard may not be read, if so.
@@ -102,6 +117,20 @@ impl Shards {
         self.states.push(ShardState::new(key, retention_ms));
         self.slots.insert(key, slot);
         slot
+    }
+
+    /// What is wanted of the shard of this key; `None` if it was deleted. The log knows every shard
+    /// that has records, from its newest table and the frames behind it, and a key never comes back
+    /// once its shard was deleted.
+    pub(crate) fn life(&self, key: ShardKey) -> Option<ShardLife> {
+        self.find(key).map(|slot| self.life_of(slot))
+    }
+
+    /// What is wanted of the shard in this slot.
+    pub(crate) fn life_of(&self, slot: ShardSlot) -> ShardLife {
+        let ShardState { retention_ms, is_owned, horizon, deleted, .. } = *self.get(slot);
+        let retention_ms = if is_owned { retention_ms } else { u64::MAX };
+        ShardLife { retention_ms, horizon, deleted }
     }
 
     /// How many shards the log knows, deleted ones included.

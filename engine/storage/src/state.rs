@@ -16,6 +16,7 @@ use crate::gather::{Batch, Gather, Run};
 use crate::index::{PartBlocks, SegmentIndex};
 use crate::options::LogOptions;
 use crate::pool::Pool;
+use crate::retention::Retention;
 use crate::segment_set::SegmentSet;
 use crate::shard::ShardSlot;
 use crate::shards::Shards;
@@ -100,6 +101,9 @@ pub(crate) struct LiveSegment {
     pub stage: Stage,
     /// Frames before this ordinal have left the cache.
     pub evicted_frames: usize,
+    /// Held by everybody who reads the file without holding the sealed segment: as long as it is,
+    /// the segment stays here, and its file is not given up.
+    pub readers: Rc<()>,
 }
 
 impl LiveSegment {
@@ -111,6 +115,7 @@ impl LiveSegment {
             index: SegmentIndex::default(),
             stage: Stage::Appending,
             evicted_frames: 0,
+            readers: Rc::new(()),
         }
     }
 }
@@ -165,6 +170,7 @@ pub(crate) struct LogInner {
     pub pool: Pool,
     /// The segments whose tables are durable.
     pub segments: SegmentSet,
+    pub retention: Retention,
     /// Something was written completely: the flusher may have work.
     pub written: Notify,
     /// The durable prefix moved, or the log failed.
@@ -173,12 +179,19 @@ pub(crate) struct LogInner {
     pub room: Notify,
     /// A segment became full, or a full one became durable.
     pub full: Notify,
-    /// Who is fed at commit.
     /// A segment was sealed.
     pub sealed: Notify,
+    /// Who is fed at commit.
     pub followers: Followers,
     /// Shut down and drained: the log's tasks end.
     pub finished: Cell<bool>,
+}
+
+impl LogInner {
+    /// Number of the oldest segment whose index is in memory.
+    pub(crate) fn oldest_live(&self) -> u64 {
+        self.state.borrow().live.front().map_or(u64::MAX, |oldest| oldest.entry.first)
+    }
 }
 
 impl State {
@@ -209,6 +222,22 @@ impl State {
     pub(crate) fn memory_bytes(&self) -> usize {
         let indices = self.live.iter().map(|segment| segment.index.memory_bytes());
         self.cached_bytes + self.blocks.memory_bytes() + indices.sum::<usize>()
+    }
+
+    /// Lets the indices and cached frames of all segments up to `number` go, which are sealed, so
+    /// that their files may be given up. False if one of them is being read.
+    pub(crate) fn release(&mut self, number: u64) -> bool {
+        while let Some(oldest) = self.live.front().filter(|oldest| oldest.entry.first <= number) {
+            assert!(matches!(oldest.stage, Stage::Sealed));
+            if Rc::strong_count(&oldest.readers) > 1 {
+                return false;
+            }
+            let oldest = self.live.pop_front().expect("there is an oldest segment");
+            let cached = oldest.index.frames.iter().filter(|frame| frame.buffer.is_some());
+            self.cached_bytes -= cached.map(|frame| frame.bytes as usize).sum::<usize>();
+            self.blocks.recycle(oldest.index);
+        }
+        true
     }
 
     /// The live segment with this number.

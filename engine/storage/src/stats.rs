@@ -1,5 +1,7 @@
 //! What a log has done since it was opened. Counters only; nothing decides by them.
 
+use crate::retention::ClockPause;
+
 /// Counters of one log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogStats {
@@ -27,10 +29,20 @@ pub struct LogStats {
     pub marks: u64,
     /// Segments that became full.
     pub segments: u64,
+    /// Sealed segments that were removed because nothing of them was wanted, or for the cap.
+    pub removed_segments: u64,
+    /// Looks at tables and rewritings that the disk, damage or want of space kept from their end.
+    pub background_errors: u64,
     /// Records dropped before their retention because of the cap on the log's bytes.
     pub expired_early: u64,
     /// Parts read from memory.
     pub cache_hits: u64,
     /// Parts that had to be read from the disk.
     pub cache_misses: u64,
+    /// Bytes of the files of sealed segments now.
+    pub sealed_bytes: u64,
+    /// Bytes of all files of the log now: sealed segments, those in use, ready and free files.
+    pub file_bytes: u64,
+    /// Nothing expires now, for the wall clock is far from retention's.
+    pub retention_pause: Option<ClockPause>,
 }

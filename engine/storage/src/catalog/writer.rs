@@ -57,6 +57,10 @@ impl Writer {
     async fn create(directory: &Path) -> Result<Writer, CatalogError> {
         let end = End::default().switched();
         let file = prepare(directory, CatalogFile::of(end.generation), BLOCK_BYTES as u64).await?;
+        // The other file is made now too: a switch on a full disk must not need space, or nothing
+        // could be freed.
+        let other = CatalogFile::of(end.switched().generation);
+        prepare(directory, other, BLOCK_BYTES as u64).await?;
         let mut writer = Writer::new(directory, CatalogState::default(), end, file);
         writer.state.life = 1;
         writer.append(&Draft::entries(&[])).await?;

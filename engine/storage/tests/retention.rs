@@ -1,0 +1,290 @@
+//! What a log gives back: expiry, deletion, rewriting, the cap, and a disk that fills up. Under the
+//! simulation, where an hour passes in no time.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test's unwrap is its assertion")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use runtime::clock;
+use runtime::sim::{self, Disk, Faults};
+use storage::catalog::Catalog;
+use storage::error::AppendError;
+use storage::options::LogOptions;
+use storage::shard::{ShardKey, ShardSlot};
+use storage::{Append, AppendRecord, Log, Recovered};
+
+const SEGMENT_BYTES: u64 = 1 << 20;
+const HOUR_MS: u64 = 3_600_000;
+const YEAR_MS: u64 = 365 * 24 * HOUR_MS;
+/// A shard of which everything goes, and one of which everything stays.
+const GOES: ShardKey = ShardKey(7);
+const STAYS: ShardKey = ShardKey(8);
+
+fn options(life: u32) -> LogOptions {
+    let mut options = LogOptions::new(PathBuf::from("/data"), 0, life);
+    options.segment_bytes = SEGMENT_BYTES;
+    options.first_segment_bytes = SEGMENT_BYTES / 4;
+    options.frame_bytes = 64 << 10;
+    options.cache_bytes_max = 2 << 20;
+    options.rewriting_bytes_max = 8 << 20;
+    options
+}
+
+async fn open_with(change: impl FnOnce(&mut LogOptions)) -> (Log, Recovered) {
+    let (catalog, state) = Catalog::open(Path::new("/data")).await.unwrap();
+    let mut options = options(state.life);
+    change(&mut options);
+    Log::open(options, catalog, &state).await.unwrap()
+}
+
+fn run<T: 'static>(seed: u64, disk: &Disk, main: impl Future<Output = T> + 'static) -> T {
+    sim::run(seed, disk, &sim::Options::default(), main).done().unwrap()
+}
+
+fn new_disk(seed: u64) -> Disk {
+    let disk = Disk::new(seed);
+    disk.create_raw(Path::new("/data/here"), &[]);
+    disk
+}
+
+/// A batch of records of `bytes` each; the data says shard and index.
+fn batch(slot: ShardSlot, from: u64, count: u64, bytes: usize) -> Append {
+    let mut payload = b"key".to_vec();
+    let mut records = Vec::new();
+    for index in from..from + count {
+        let data_start = payload.len() as u32;
+        payload.extend_from_slice(&u64::from(slot.0).to_le_bytes());
+        payload.extend_from_slice(&index.to_le_bytes());
+        payload.resize(data_start as usize + bytes, 7);
+        let data_bytes = bytes as u32;
+        records.push(AppendRecord { slot, key_start: 0, data_start, data_bytes, key_bytes: 3 });
+    }
+    Append { payload: Arc::new(payload), records }
+}
+
+async fn append(log: &Log, batch: Append) -> Result<(), AppendError> {
+    loop {
+        match log.append(batch.clone()) {
+            Ok(acknowledgement) => return acknowledgement.await.unwrap().map(|_| ()),
+            Err(AppendError::Busy) => log.room().await,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Two shards whose records lie among each other: `rounds` times 50 KiB of the one and 512 bytes of
+/// the other.
+async fn fill(log: &Log, rounds: u64) -> (ShardSlot, ShardSlot) {
+    let goes = log.open_shard(GOES, HOUR_MS);
+    let stays = log.open_shard(STAYS, YEAR_MS);
+    let first = log.shard(stays).next_index;
+    for round in first..first + rounds {
+        append(log, batch(goes, round * 10, 10, 5_000)).await.unwrap();
+        append(log, batch(stays, round, 1, 512)).await.unwrap();
+    }
+    (goes, stays)
+}
+
+fn files(disk: &Disk) -> Vec<(String, u64)> {
+    disk.list_raw(Path::new("/data/segments"))
+}
+
+fn file_bytes(disk: &Disk) -> u64 {
+    files(disk).iter().map(|(_, bytes)| bytes).sum()
+}
+
+/// What the disk may hold: one and a half times what is wanted, and four segments.
+fn bound(rounds: u64) -> u64 {
+    rounds * (512 + 3 + 12) * 3 / 2 + 4 * SEGMENT_BYTES
+}
+
+#[test]
+fn what_was_deleted_leaves_the_disk_within_a_minute() {
+    let disk = new_disk(1);
+    let seen = disk.clone();
+    run(1, &disk, async move {
+        let (log, _) = open_with(|_| {}).await;
+        let (goes, _) = fill(&log, 600).await;
+        assert!(file_bytes(&seen) > 28 << 20);
+        log.delete_shard(goes);
+        clock::sleep(Duration::from_secs(60)).await;
+        let stats = log.stats();
+        assert!(file_bytes(&seen) <= bound(600), "{stats:?} {:?}", files(&seen));
+        assert_eq!(file_bytes(&seen), stats.file_bytes);
+        assert!(stats.rewritten_bytes > 0);
+        assert_eq!((stats.expired_early, stats.background_errors), (0, 0));
+    });
+}
+
+#[test]
+fn what_has_expired_leaves_the_disk_and_readers_start_behind_it() {
+    let disk = new_disk(2);
+    let seen = disk.clone();
+    run(2, &disk, async move {
+        let (log, _) = open_with(|_| {}).await;
+        let (goes, stays) = fill(&log, 600).await;
+        clock::sleep(Duration::from_secs(3500)).await;
+        assert_eq!((log.shard(goes).horizon, log.stats().removed_segments), (0, 0));
+        assert!(file_bytes(&seen) > 28 << 20);
+        clock::sleep(Duration::from_secs(170)).await;
+        assert!(file_bytes(&seen) <= bound(600), "{:?} {:?}", log.stats(), files(&seen));
+        assert!(log.shard(goes).horizon > 5_500, "what is sealed has expired");
+        assert_eq!(log.shard(stays).horizon, 0);
+    });
+}
+
+#[test]
+fn nothing_expires_before_the_owner_of_this_life_has_said_for_how_long() {
+    let disk = new_disk(3);
+    let seen = disk.clone();
+    run(3, &disk, async move {
+        let (log, _) = open_with(|_| {}).await;
+        fill(&log, 100).await;
+        log.shutdown().await;
+        clock::sleep(Duration::from_secs(3 * 3600)).await;
+    });
+    run(4, &disk, async move {
+        let (log, recovered) = open_with(|_| {}).await;
+        // The stop was longer than an hour: it could have been the clock.
+        assert!(recovered.retention_pause.is_some());
+        let before = file_bytes(&seen);
+        clock::sleep(Duration::from_secs(2 * 3600)).await;
+        assert_eq!(log.stats().retention_pause, None);
+        assert_eq!(log.stats().removed_segments, 0);
+        assert!(file_bytes(&seen) >= before);
+        let goes = log.open_shard(GOES, HOUR_MS);
+        log.open_shard(STAYS, HOUR_MS);
+        clock::sleep(Duration::from_secs(60)).await;
+        assert!(log.stats().removed_segments > 0, "{:?}", log.stats());
+        assert!(log.shard(goes).horizon > 0);
+    });
+}
+
+#[test]
+fn a_wall_clock_that_was_set_forward_expires_nothing() {
+    let disk = new_disk(5);
+    let seen = disk.clone();
+    run(5, &disk, async move {
+        let (log, _) = open_with(|_| {}).await;
+        fill(&log, 100).await;
+        seen.jump_wall_clock(10 * HOUR_MS as i64);
+        // Arrival times follow it, retention does not.
+        fill(&log, 100).await;
+        clock::sleep(Duration::from_secs(1200)).await;
+        let stats = log.stats();
+        let pause = stats.retention_pause.unwrap();
+        assert!(pause.wall_ms > pause.retention_ms + 9 * HOUR_MS);
+        assert_eq!(stats.removed_segments, 0);
+        seen.jump_wall_clock(-10 * HOUR_MS as i64);
+        clock::sleep(Duration::from_secs(120)).await;
+        assert_eq!(log.stats().retention_pause, None);
+        assert_eq!(log.stats().removed_segments, 0);
+    });
+}
+
+#[test]
+fn a_cap_on_retention_holds_whatever_the_owner_says() {
+    let disk = new_disk(6);
+    run(6, &disk, async move {
+        let (log, _) = open_with(|options| options.retention_ms_max = Some(60_000)).await;
+        let (goes, stays) = fill(&log, 200).await;
+        clock::sleep(Duration::from_secs(180)).await;
+        assert!(log.shard(goes).horizon > 0);
+        assert!(log.shard(stays).horizon > 0);
+        assert!(log.stats().removed_segments > 0);
+    });
+}
+
+#[test]
+fn the_cap_on_bytes_lets_the_oldest_go_and_counts_their_records() {
+    let disk = new_disk(7);
+    let seen = disk.clone();
+    run(7, &disk, async move {
+        let (log, _) = open_with(|options| options.log_bytes_max = Some(6 * SEGMENT_BYTES)).await;
+        let (goes, stays) = fill(&log, 600).await;
+        clock::sleep(Duration::from_secs(5)).await;
+        let stats = log.stats();
+        assert!(stats.sealed_bytes <= 6 * SEGMENT_BYTES, "{stats:?}");
+        assert!(file_bytes(&seen) <= 13 * SEGMENT_BYTES, "{:?}", files(&seen));
+        let (goes, stays) = (log.shard(goes).horizon, log.shard(stays).horizon);
+        assert!(goes > 4_000 && stays > 400, "{goes} {stays}");
+        assert_eq!(stats.expired_early, goes + stays);
+    });
+}
+
+#[test]
+fn a_full_disk_refuses_before_anything_is_torn_and_freed_space_brings_writes_back() {
+    let disk = new_disk(8);
+    disk.set_faults(Faults { bytes_max: Some(20 * SEGMENT_BYTES), ..Faults::default() });
+    let seen = disk.clone();
+    run(8, &disk, async move {
+        let (log, _) = open_with(|_| {}).await;
+        let goes = log.open_shard(GOES, HOUR_MS);
+        let stays = log.open_shard(STAYS, YEAR_MS);
+        let mut acknowledged = 0;
+        let error = loop {
+            match append(&log, batch(goes, acknowledged * 10, 10, 5_000)).await {
+                Ok(()) => acknowledged += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(error, AppendError::DiskFull), "{error}");
+        assert_eq!(log.shard(goes).next_index, acknowledged * 10, "a refusal takes no index");
+        assert_eq!(log.failure(), None);
+        assert!(file_bytes(&seen) > 17 * SEGMENT_BYTES);
+        clock::sleep(Duration::from_secs(30)).await;
+        assert!(matches!(
+            append(&log, batch(stays, 0, 50, 5_000)).await,
+            Err(AppendError::DiskFull)
+        ));
+        // What is deleted makes room.
+        log.delete_shard(goes);
+        clock::sleep(Duration::from_secs(10)).await;
+        for round in 0..100 {
+            append(&log, batch(stays, round * 10, 10, 5_000)).await.unwrap();
+        }
+        assert_eq!(log.failure(), None);
+    });
+}
+
+#[test]
+fn space_freed_by_others_brings_writes_back_too() {
+    let disk = new_disk(9);
+    let full = Faults { bytes_max: Some(10 * SEGMENT_BYTES), ..Faults::default() };
+    disk.set_faults(full.clone());
+    let seen = disk.clone();
+    run(9, &disk, async move {
+        let (log, _) = open_with(|_| {}).await;
+        let stays = log.open_shard(STAYS, YEAR_MS);
+        let mut rounds = 0;
+        while append(&log, batch(stays, rounds * 10, 10, 5_000)).await.is_ok() {
+            rounds += 1;
+        }
+        seen.set_faults(Faults { bytes_max: Some(20 * SEGMENT_BYTES), ..full });
+        clock::sleep(Duration::from_secs(1)).await;
+        append(&log, batch(stays, rounds * 10, 10, 5_000)).await.unwrap();
+        let appended = log.shard(stays).durable_index;
+        assert_eq!(appended, rounds * 10 + 10);
+    });
+}
+
+#[test]
+fn files_are_recycled_while_a_short_retention_goes_on() {
+    let disk = new_disk(10);
+    let seen = disk.clone();
+    run(10, &disk, async move {
+        let (log, _) = open_with(|options| options.retention_ms_max = Some(20_000)).await;
+        let goes = log.open_shard(GOES, HOUR_MS);
+        for round in 0..1_000 {
+            append(&log, batch(goes, round * 10, 10, 5_000)).await.unwrap();
+            clock::sleep(Duration::from_millis(100)).await;
+        }
+        let stats = log.stats();
+        assert!(stats.removed_segments > 25, "{stats:?}");
+        // About 20 to 30 seconds are kept: 15 segments, and a few ready and free.
+        assert!(file_bytes(&seen) < 24 * SEGMENT_BYTES, "{:?}", files(&seen));
+        assert!(stats.zeroed_bytes < 30 * SEGMENT_BYTES, "{stats:?}");
+    });
+}
