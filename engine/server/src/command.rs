@@ -104,6 +104,8 @@ pub struct OpenedLog {
     pub shard_count: usize,
     /// Places where acknowledged bytes are damaged, with the shards that are refused for it.
     pub damage: Vec<DamagedPlace>,
+    /// Nothing expires for now, for the wall clock is more than an hour from the log's: a sentence.
+    pub retention_pause: Option<String>,
     /// Why all of it is refused, if so: a sentence.
     pub refusal: Option<String>,
 }

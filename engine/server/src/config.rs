@@ -148,6 +148,7 @@ impl EngineConfig {
         options.waiting_bytes_max = shares.waiting_bytes_per_log;
         options.cache_bytes_max = shares.cache_bytes_per_log;
         options.table_cache_bytes_max = shares.table_cache_bytes_per_log;
+        options.rewriting_bytes_max = shares.rewriting_bytes_per_log;
         options.retention_ms_max = self.retention_ms_max;
         let logs = u64::from(identity.logs);
         options.log_bytes_max = self.log_bytes_max.map(|bytes| bytes / logs);

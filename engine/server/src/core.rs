@@ -103,6 +103,7 @@ fn describe(
         took: std::time::Duration::ZERO,
         shard_count: 0,
         damage: Vec::new(),
+        retention_pause: None,
         refusal: None,
     };
     let (log, recovered) = match result {
@@ -117,6 +118,7 @@ fn describe(
     report.scanned_bytes = recovered.scanned_bytes;
     report.took = recovered.took;
     report.shard_count = recovered.shard_count;
+    report.retention_pause = recovered.retention_pause.map(|pause| pause.to_string());
     report.damage = recovered.damage.iter().map(damaged_place).collect();
     Ok((Some(log), report))
 }

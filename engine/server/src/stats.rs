@@ -46,6 +46,16 @@ pub struct LogCounters {
     pub waiting_bytes: u64,
     /// Records dropped before their retention because of the cap on the logs' bytes.
     pub expired_early: u64,
+    /// Bytes of all its files now: segments, and files ready for the next.
+    pub file_bytes: u64,
+    /// The disk has no room for another segment now: when what is ready is used up, records are
+    /// refused until space is freed.
+    pub disk_full: bool,
+    /// Nothing expires now, for the wall clock is more than an hour from the log's: a sentence.
+    pub retention_pause: Option<String>,
+    /// The last error that kept the background from freeing or ordering something, if there was
+    /// one. Nothing is harmed by it.
+    pub background_trouble: Option<String>,
     /// Parts read from memory.
     pub cache_hits: u64,
     /// Parts read from the disk.
@@ -72,6 +82,10 @@ pub(crate) fn of_core(owner: &Owner) -> CoreStats {
             flushes: stats.flushes,
             waiting_bytes: log.waiting_bytes() as u64,
             expired_early: stats.expired_early,
+            file_bytes: stats.file_bytes,
+            disk_full: stats.is_disk_full,
+            retention_pause: stats.retention_pause.map(|pause| pause.to_string()),
+            background_trouble: log.background_trouble(),
             cache_hits: stats.cache_hits,
             cache_misses: stats.cache_misses,
             failure: log.failure(),

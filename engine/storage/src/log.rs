@@ -191,6 +191,7 @@ impl Log {
         stats.zeroed_bytes = inner.pool.zeroed_bytes();
         stats.sealed_bytes = inner.segments.bytes();
         stats.file_bytes = inner.file_bytes();
+        stats.is_disk_full = inner.pool.is_out_of_space();
         stats.retention_pause = inner.retention.pause();
         stats
     }

@@ -43,6 +43,8 @@ pub(crate) async fn open(
         return Err(OpenError::ManifestDamaged(*damage));
     }
     file::create_directory_all(&pool::segments_directory(&options)).await?;
+    // Its own name must be durable too, or a power cut takes all that is in it.
+    file::sync_directory(&options.directory).await?;
     remove_orphans(&options, manifest).await?;
     let entries: Vec<SegmentEntry> = of_log(manifest, log).collect();
     let pool = make_pool(&options, catalog, manifest, &entries);

@@ -43,6 +43,9 @@ pub struct LogStats {
     pub sealed_bytes: u64,
     /// Bytes of all files of the log now: sealed segments, those in use, ready and free files.
     pub file_bytes: u64,
+    /// The disk has no room for another segment now. Appends are refused when those that are ready
+    /// are used up.
+    pub is_disk_full: bool,
     /// Nothing expires now, for the wall clock is far from retention's.
     pub retention_pause: Option<ClockPause>,
 }

@@ -9,6 +9,7 @@
 //! A stop of more than an hour looks like a clock that was set forward: what expired meanwhile is
 //! kept an hour longer. Pure: it is told what the clocks show.
 
+use std::fmt;
 use std::time::Duration;
 
 use runtime::clock::Instant;
@@ -27,6 +28,20 @@ pub struct ClockPause {
     pub retention_ms: u64,
     /// What the wall clock showed instead, Unix ms.
     pub wall_ms: u64,
+}
+
+impl fmt::Display for ClockPause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ClockPause { retention_ms, wall_ms } = *self;
+        let minutes = wall_ms.abs_diff(retention_ms) / 60_000;
+        let direction = if wall_ms > retention_ms { "ahead of" } else { "behind" };
+        write!(
+            formatter,
+            "nothing expires for now: the wall clock ({wall_ms} ms) is {minutes} minutes \
+             {direction} the log's ({retention_ms} ms); it is believed when it has gone steadily \
+             for an hour"
+        )
+    }
 }
 
 /// See the file's head.
