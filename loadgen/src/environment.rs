@@ -6,14 +6,16 @@
 //! | `hw`, `os` of run.json | [`hardware`], [`system`] |
 //! | `probes` | [`probes`] |
 //! | `preflight`, `affinity` | [`preflight`], [`affinity`] |
-//! | `resources` | [`resources`] |
+//! | `resources` | [`resources`], [`meters`] |
 //! | `roofline` | [`roofline`] |
 //!
 //! The types have run.json's names (HARNESS.md). What cannot be read is `None` and has its reason
 //! beside it ([`reasons`]); it is never a zero and never counts as passed.
 
 pub mod affinity;
+mod disk;
 pub mod hardware;
+pub mod meters;
 pub mod preflight;
 pub mod probes;
 pub mod reasons;

@@ -1,7 +1,11 @@
 //! What a run took: `resources` of run.json. Percentages of CPU are of one CPU.
 
+use crate::environment::preflight::STEAL_PCT_MAX;
 use crate::environment::reasons::Reasons;
 use serde::{Deserialize, Serialize};
+
+/// Above it others decided the run with us, in percent of one CPU.
+pub const FOREIGN_CPU_PCT_MAX: f64 = 5.0;
 
 /// `resources` of run.json.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -21,7 +25,8 @@ pub struct ServerResources {
     pub cpu_us_per_record: Option<f64>,
     /// The engine's threads, in percent of one CPU.
     pub cpu_pct: Option<f64>,
-    /// The highest resident memory, in bytes. Embedded: of the whole process, generator included.
+    /// The highest resident memory since the process started, in bytes. Embedded: of the whole
+    /// process, generator included, for threads share their memory.
     pub rss_max_bytes: Option<u64>,
     /// System calls of the engine's threads per acknowledged record, as the kernel counts them.
     pub syscalls_per_record: Option<f64>,
@@ -78,6 +83,30 @@ pub struct HostResources {
     pub null_reasons: Reasons,
 }
 
+impl HostResources {
+    /// Why the window must not be trusted (METHOD.md §3.3): what was too much, and what is not
+    /// known. Empty where the machine was ours.
+    #[must_use]
+    pub fn contended(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        match self.foreign_cpu_pct {
+            Some(pct) if pct <= FOREIGN_CPU_PCT_MAX => {}
+            Some(pct) => reasons.push(format!(
+                "other processes used {pct:.1} % of a CPU (at most {FOREIGN_CPU_PCT_MAX:.0} %)"
+            )),
+            None => reasons.push("other processes' CPU time is unknown".to_owned()),
+        }
+        match self.steal_pct {
+            Some(pct) if pct <= STEAL_PCT_MAX => {}
+            Some(pct) => reasons.push(format!(
+                "the host took {pct:.1} % of the CPU time (at most {STEAL_PCT_MAX:.0} %)"
+            )),
+            None => reasons.push("the host's share of the CPU time is unknown".to_owned()),
+        }
+        reasons
+    }
+}
+
 /// Share of the window in which at least one task waited, in percent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Pressure {
@@ -87,4 +116,25 @@ pub struct Pressure {
     pub io_some_pct: Option<f64>,
     /// For memory.
     pub memory_some_pct: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contention_is_what_is_too_much_or_unknown() {
+        let check = |foreign_cpu_pct, steal_pct, expected: &[&str]| {
+            let host = HostResources { foreign_cpu_pct, steal_pct, ..HostResources::default() };
+            let found = host.contended();
+            assert_eq!(found.len(), expected.len(), "{found:?}");
+            for (sentence, words) in found.iter().zip(expected) {
+                assert!(sentence.contains(words), "{sentence}");
+            }
+        };
+        check(Some(5.0), Some(2.0), &[]);
+        check(Some(5.1), Some(2.0), &["5.1 % of a CPU"]);
+        check(Some(0.0), Some(9.0), &["host took 9.0 %"]);
+        check(None, None, &["unknown", "unknown"]);
+    }
 }
