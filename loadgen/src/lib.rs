@@ -6,6 +6,7 @@
 //! | what a user types | [`cli`], [`scenario`], [`amount`], [`exit_code`] |
 //! | what is sent, and when | [`schedule`], [`keys`], [`sizes`], [`payload`], [`batch`] |
 //! | the machine below it all | [`environment`] |
+//! | what is left of a run | [`outcome`], [`stats`] |
 //!
 //! The judge knows nothing of the log's insides: it goes through public doors only. Everything here
 //! is a function of its inputs and of the seed; no module but the drivers touches a clock or a file.
@@ -20,6 +21,7 @@ pub mod environment;
 pub mod exit_code;
 pub mod keys;
 pub mod limit_checker;
+pub mod outcome;
 pub mod payload;
 pub mod plan;
 pub mod random;
