@@ -100,6 +100,12 @@ impl BatchMaker {
         }
     }
 
+    /// Which producer it makes for, of how many.
+    #[must_use]
+    pub const fn lane(&self) -> Lane {
+        self.lane
+    }
+
     /// An empty batch with room for the largest that this maker makes, all of it touched, so that
     /// filling it takes no page fault.
     #[must_use]

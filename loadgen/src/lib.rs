@@ -6,6 +6,7 @@
 //! | what a user types | [`cli`], [`scenario`], [`amount`], [`exit_code`] |
 //! | what is sent, and when | [`schedule`], [`keys`], [`sizes`], [`payload`], [`batch`] |
 //! | the machine below it all | [`environment`] |
+//! | how it is sent, read back and judged | [`run`], [`worker`], [`verify`] |
 //! | what is left of a run | [`outcome`], [`stats`] |
 //!
 //! The judge knows nothing of the log's insides: it goes through public doors only. Everything here
@@ -26,7 +27,11 @@ pub mod payload;
 pub mod plan;
 pub mod random;
 pub mod record;
+pub mod run;
 pub mod scenario;
 pub mod schedule;
 pub mod sizes;
 pub mod stats;
+pub mod summary;
+pub mod verify;
+pub mod worker;

@@ -69,6 +69,14 @@ pub struct Verdict {
     last_unjust_s: u32,
 }
 
+impl Verdict {
+    /// Adds what another checker found of the same shard: seconds that both found count twice.
+    pub const fn merge(&mut self, other: Verdict) {
+        self.over_accept_s += other.over_accept_s;
+        self.unjust_throttle_s += other.unjust_throttle_s;
+    }
+}
+
 /// One resource's declared bucket.
 #[derive(Clone, Copy, Debug)]
 struct Limit {

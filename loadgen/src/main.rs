@@ -7,7 +7,9 @@ use loadgen::cli::{Cli, Command, PlanFlags, RunFlags, SharedFlags};
 use loadgen::dry_run::dry_run;
 use loadgen::exit_code::ExitCode;
 use loadgen::plan::plan;
+use loadgen::run::{LiveMode, RunOptions, run};
 use loadgen::scenario::Scenario;
+use loadgen::summary;
 use serde::Serialize;
 use std::fmt::Display;
 
@@ -15,9 +17,12 @@ fn main() -> std::process::ExitCode {
     // clap ends the process itself for --help (0) and for what it cannot read (2).
     let cli = Cli::parse();
     let code = match &cli.command {
-        None => run(&Scenario::default_run(), &cli.shared),
+        None => {
+            let options = RunOptions { search: true, ..options(&RunFlags::default(), &cli.shared) };
+            carry_out(&Scenario::default_run(), &options, &cli.shared)
+        }
         Some(Command::Run(flags)) => match resolve(flags) {
-            Ok(scenario) => run(&scenario, &cli.shared),
+            Ok(scenario) => carry_out(&scenario, &options(flags, &cli.shared), &cli.shared),
             Err(sentence) => end(ExitCode::Usage, &sentence),
         },
         Some(Command::Plan(flags)) => answer_plan(flags, &cli.shared),
@@ -45,14 +50,33 @@ fn resolve(flags: &RunFlags) -> Result<Scenario, String> {
     Ok(scenario)
 }
 
-fn run(scenario: &Scenario, shared: &SharedFlags) -> ExitCode {
+fn options(flags: &RunFlags, shared: &SharedFlags) -> RunOptions {
+    let live = match (shared.quiet, shared.json) {
+        (true, _) => LiveMode::Off,
+        (false, true) => LiveMode::Error,
+        (false, false) => LiveMode::Output,
+    };
+    RunOptions {
+        search: false,
+        plant: flags.plant.clone(),
+        data: flags.data.clone(),
+        keep_data: flags.keep_data,
+        force: shared.force,
+        live,
+    }
+}
+
+fn carry_out(scenario: &Scenario, options: &RunOptions, shared: &SharedFlags) -> ExitCode {
     if shared.dry_run {
         return show(&dry_run(scenario), shared);
     }
-    end(
-        ExitCode::CouldNotRun,
-        "the embedded engine is not connected yet: only `plan` and `--dry-run` work so far",
-    )
+    match run(scenario, options) {
+        Ok(outcome) => {
+            print!("{}", summary::Summary(&outcome));
+            outcome.exit
+        }
+        Err(failure) => end(failure.code, &failure.sentence),
+    }
 }
 
 fn show(answer: &(impl Serialize + Display), shared: &SharedFlags) -> ExitCode {

@@ -86,6 +86,8 @@ pub struct Shards {
     pub counted_ns: u64,
     /// What the limit checker found; `None` without limits.
     pub limits: Option<Vec<LimitVerdict>>,
+    /// One checker saw every record of the stream: only then unjust refusals can be proved.
+    pub all_writers_seen: bool,
     /// How uneven they are, by accepted records; `None` where nothing was accepted.
     pub skew: Option<Skew>,
     /// The most frequent keys with their expected share; none where no key stands out.

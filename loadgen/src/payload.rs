@@ -197,6 +197,20 @@ impl Payloads {
         }
     }
 
+    /// The record that data says it is, whether or not it is whole; `None` where the form says
+    /// nothing. For naming what is damaged.
+    #[must_use]
+    pub fn claimed(&self, data: &[u8]) -> Option<Identity> {
+        match Form::of(data.len()) {
+            Form::Full => Some(Identity { producer: u32_at(data, 12), sequence: u64_at(data, 16) }),
+            Form::Short => {
+                let producer = u32::from(u16::from_le_bytes([data[2], data[3]]));
+                Some(Identity { producer, sequence: u64_at(data, 2) >> 16 })
+            }
+            Form::Counted => None,
+        }
+    }
+
     fn decode_full(&self, data: &[u8]) -> Result<Decoded, Corruption> {
         if data[..4] != MAGIC {
             return Err(Corruption::Magic);
@@ -223,9 +237,8 @@ impl Payloads {
         if header[..2] != self.run.to_le_bytes()[..2] {
             return Err(Corruption::ForeignRun);
         }
-        let producer = u32::from(u16::from_le_bytes([header[2], header[3]]));
-        let sequence = u64_at(header, 2) >> 16;
-        Ok(Decoded { record: Identity { producer, sequence }, intended_ns: None })
+        let record = self.claimed(data).expect("the short form says which record it is");
+        Ok(Decoded { record, intended_ns: None })
     }
 }
 

@@ -1,0 +1,239 @@
+//! What may be said of a run, and how the process ends because of it (METHOD.md §2.3, §3.1, §3.2,
+//! §7). Pure: everything it needs is in what the run has left.
+
+use std::time::Duration;
+
+use gyre::embed::CoreStats;
+
+use super::Failure;
+use super::load::Loaded;
+use crate::exit_code::ExitCode;
+use crate::outcome::{
+    EngineOutcome, GeneratorOutcome, Load, Outcome, QuantileValidity, Search, SloOutcome, Validity,
+    Verdict, Verification,
+};
+use crate::scenario::{Scenario, SloSettings};
+use crate::stats::distribution::calls_needed;
+use crate::stats::recorder::Kind;
+use crate::stats::steady::State;
+use crate::worker::Ended;
+
+/// Quantiles that are printed.
+pub const QUANTILES: [f64; 6] = [0.5, 0.9, 0.95, 0.99, 0.999, 0.9999];
+
+/// The generator's lateness that no quantile is void for.
+const LAG_NS_MAX: u64 = 100_000;
+/// The part of a quantile that the generator's lateness may be.
+const LAG_SHARE_MAX: f64 = 0.1;
+/// The part of 1 - q that stalls of the generator may take.
+const STALL_SHARE_MAX: f64 = 0.1;
+/// From this load on a generator is the limit of a closed loop.
+const BUSY_PCT: f64 = 90.0;
+
+/// Puts everything together.
+///
+/// # Errors
+/// Where the counts do not balance, which is a bug of ours, or nothing was measured.
+pub(super) fn outcome(
+    scenario: Scenario,
+    search: Option<Search>,
+    loaded: Loaded,
+    verify: Verification,
+    engine: EngineOutcome,
+) -> Result<Outcome, Failure> {
+    let Loaded { load, ended, generator, started_unix_ms, .. } = loaded;
+    load.counters
+        .check_balance()
+        .map_err(|imbalance| Failure { code: ExitCode::OwnBug, sentence: imbalance.to_string() })?;
+    let interrupted = matches!(ended, Ended::Interrupted { .. });
+    if interrupted && load.measured_ns == 0 {
+        let sentence = "interrupted before anything was measured".to_owned();
+        return Err(Failure { code: ExitCode::Interrupted, sentence });
+    }
+    let engine_busy_pct = engine.cpu.map(|cpu| busy_pct(cpu, &engine, load.measured_ns));
+    let validity = validity(&load, &generator, &scenario.slo, engine_busy_pct);
+    let slo = slo(&scenario.slo, &load);
+    let mut outcome = Outcome {
+        scenario,
+        started_unix_ms,
+        interrupted,
+        search,
+        load,
+        verify,
+        engine,
+        generator,
+        validity,
+        slo,
+        exit: ExitCode::Ok,
+    };
+    outcome.exit = exit(&outcome);
+    Ok(outcome)
+}
+
+/// Whether a step of a search holds: `Ok(None)` if so, `Ok(Some(why not))`, or `Err(why it says
+/// nothing)`.
+pub(super) fn step(
+    scenario: &Scenario,
+    load: &Load,
+    generator: &GeneratorOutcome,
+) -> Result<Option<String>, String> {
+    let validity = validity(load, generator, &scenario.slo, None);
+    if let Some(reason) = validity.reasons.into_iter().next() {
+        return Err(reason);
+    }
+    if load.steady.state == State::Overloaded {
+        return Ok(Some("the engine fell behind for good".to_owned()));
+    }
+    let broken = slo(&scenario.slo, load).into_iter().find(|slo| !slo.pass);
+    Ok(broken.map(|slo| format!("{} was {}", slo.expression, slo.observed)))
+}
+
+fn busy_pct(cpu: Duration, engine: &EngineOutcome, measured_ns: u64) -> f64 {
+    let cores = engine.report.cores.max(1) as f64;
+    100.0 * cpu.as_nanos() as f64 / measured_ns.max(1) as f64 / cores
+}
+
+/// Whether the generator left the figures alone.
+fn validity(
+    load: &Load,
+    generator: &GeneratorOutcome,
+    slo: &SloSettings,
+    engine_busy_pct: Option<f64>,
+) -> Validity {
+    if !load.open_loop {
+        let engine_is_busy = engine_busy_pct.is_some_and(|pct| pct >= BUSY_PCT);
+        let generator_limited = generator.load_pct >= BUSY_PCT && !engine_is_busy;
+        return Validity { ok: true, generator_limited, ..Validity::default() };
+    }
+    let mut validity = Validity { ok: true, ..Validity::default() };
+    let must_hold = must_hold(slo);
+    let calls = load.latency(Kind::Response).calls();
+    for q in QUANTILES {
+        // What has too few calls is not printed anyway.
+        if calls < calls_needed(q) && !must_hold.contains(&q) {
+            continue;
+        }
+        let found = quantile_validity(load, generator, q);
+        if !found.ok && must_hold.contains(&q) {
+            validity.ok = false;
+            validity.reasons.push(sentence(&found));
+        }
+        validity.quantiles.push(found);
+    }
+    validity
+}
+
+/// Quantiles that void the whole run: the median, p99 and those of an SLO.
+fn must_hold(slo: &SloSettings) -> Vec<f64> {
+    let mut quantiles = vec![0.5, 0.99];
+    if slo.response_p99_9.is_some() {
+        quantiles.push(0.999);
+    }
+    quantiles
+}
+
+fn quantile_validity(load: &Load, generator: &GeneratorOutcome, q: f64) -> QuantileValidity {
+    let response_ns = load.latency(Kind::Response).value_at(q);
+    let lag_ns = load.latency(Kind::Lag).value_at(q);
+    let lag_ns_max = LAG_NS_MAX.max((response_ns as f64 * LAG_SHARE_MAX) as u64);
+    let stall_pct = generator.self_stall_pct;
+    let stall_pct_max = 100.0 * (1.0 - q) * STALL_SHARE_MAX;
+    let ok = lag_ns <= lag_ns_max && stall_pct <= stall_pct_max;
+    QuantileValidity { q, lag_ns, lag_ns_max, stall_pct, stall_pct_max, ok }
+}
+
+fn sentence(found: &QuantileValidity) -> String {
+    let name = quantile_name(found.q);
+    if found.lag_ns > found.lag_ns_max {
+        return format!(
+            "the generator decided {name}: its lag there is {:.3} ms, at most {:.3} ms would do",
+            found.lag_ns as f64 / 1e6,
+            found.lag_ns_max as f64 / 1e6,
+        );
+    }
+    format!(
+        "the generator decided {name}: its core stood still for {:.3} % of the time, at most {:.3} % \
+         would do",
+        found.stall_pct, found.stall_pct_max,
+    )
+}
+
+/// `p50`, `p99.9`.
+#[must_use]
+pub fn quantile_name(q: f64) -> String {
+    let percent = format!("{:.2}", q * 100.0);
+    format!("p{}", percent.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// What had to hold. Overloaded, nothing holds.
+fn slo(settings: &SloSettings, load: &Load) -> Vec<SloOutcome> {
+    let overloaded = load.steady.state == State::Overloaded;
+    let counters = &load.counters;
+    let lost = counters.lost_records() + counters.unsent_records;
+    let response = load.latency(Kind::Response);
+    // Unsent records stand in the histogram already, as lower bounds.
+    let lost_ns = lost - response.censored();
+    let mut found = Vec::new();
+    let bounds = [
+        (0.5, "p50", settings.response_p50),
+        (0.99, "p99", settings.response_p99),
+        (0.999, "p99_9", settings.response_p99_9),
+    ];
+    for (q, name, bound) in bounds {
+        let Some(bound) = bound else { continue };
+        let observed = response.quantile_with_lost(q, lost_ns);
+        let within = observed.is_some_and(|ns| u128::from(ns) <= bound.0.as_nanos());
+        found.push(SloOutcome {
+            expression: format!("response_{name}<{bound}"),
+            observed: observed
+                .map_or("for ever".to_owned(), |ns| format!("{:.3}ms", ns as f64 / 1e6)),
+            pass: within && !overloaded,
+        });
+    }
+    let ratio = |part: u64, all: u64| part as f64 / all.max(1) as f64;
+    let errors = counters.failed_records + counters.timed_out_records;
+    let ratios = [
+        ("errors", settings.error_ratio, ratio(errors, counters.offered_records)),
+        (
+            "throttled",
+            settings.throttled_ratio,
+            ratio(counters.throttled_records, counters.sent_records),
+        ),
+    ];
+    for (name, bound, observed) in ratios {
+        let Some(bound) = bound else { continue };
+        found.push(SloOutcome {
+            expression: match bound {
+                0.0 => format!("{name}=0"),
+                bound => format!("{name}<{}%", bound * 100.0),
+            },
+            observed: format!("{:.4}%", observed * 100.0),
+            pass: observed <= bound && !overloaded,
+        });
+    }
+    found
+}
+
+/// How the process ends.
+fn exit(outcome: &Outcome) -> ExitCode {
+    let broke_limits = outcome.load.shards.limits.iter().flatten().any(|shard| {
+        let unjust = outcome.load.shards.all_writers_seen && shard.unjust_throttle_s > 0;
+        shard.over_accept_s > 0 || unjust
+    });
+    let causes = [
+        (outcome.verify.verdict == Verdict::Failed || broke_limits, ExitCode::Incorrect),
+        (log_failure(&outcome.engine.last).is_some(), ExitCode::CouldNotRun),
+        (outcome.interrupted, ExitCode::Interrupted),
+        (!outcome.validity.ok, ExitCode::Void),
+        (outcome.load.steady.state == State::Overloaded, ExitCode::SloBroken),
+        (outcome.slo.iter().any(|slo| !slo.pass), ExitCode::SloBroken),
+    ];
+    let codes = causes.into_iter().filter(|(is_so, _)| *is_so);
+    codes.fold(ExitCode::Ok, |sum, (_, code)| sum.and(code))
+}
+
+/// The first log that has failed, with the reason.
+#[must_use]
+pub fn log_failure(stats: &[CoreStats]) -> Option<&str> {
+    stats.iter().flat_map(|core| &core.logs).find_map(|log| log.failure.as_deref())
+}

@@ -1,0 +1,422 @@
+//! One load on one new stream: workers on their cores, the engine's counters at the edges of the
+//! measured time, and everything merged.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gyre::embed::{Client, CoreStats, Stream, StreamOptions};
+use model::StreamName;
+use model::limits::ShardRates;
+use runtime::cores::{self, CoreConfig};
+use runtime::mesh::{self, Reply, ReplySender};
+use runtime::{clock, random, task};
+
+use super::live::Live;
+use super::subject::Rig;
+use super::{Failure, RunOptions};
+use crate::batch::{BatchMaker, BatchPlan};
+use crate::keys::Keys;
+use crate::outcome::{GeneratorOutcome, Load, Shards};
+use crate::payload::Payloads;
+use crate::scenario::{LimitsSetting, Rate, Scenario};
+use crate::schedule::{BatchRule, Lane, Schedule};
+use crate::stats::recorder::{Kind, Measured};
+use crate::stats::skew::skew;
+use crate::stats::steady::{self, State};
+use crate::stats::{SLICE_NS, shards::ShardStats};
+use crate::verify::Ledger;
+use crate::verify::readback::Expectation;
+use crate::worker::{self, Account, AccountPlan, Ended, Pace, Progress, Seen, Worked, WorkerPlan};
+
+/// From when all workers are ready to the moment zero.
+const HEAD_START: Duration = Duration::from_millis(20);
+/// How often progress is shown.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Records a second that a closed loop's ledger has room for.
+const CLOSED_RECORDS_PER_S: u64 = 20_000_000;
+/// Records of one producer that a ledger watches at most: 1 GiB of memory.
+const WATCHED_MAX: u64 = 1 << 32;
+const TOP_KEYS: usize = 10;
+
+/// What is loaded.
+#[derive(Clone, Debug)]
+pub(super) struct LoadPlan {
+    pub scenario: Scenario,
+    pub slow: Option<Duration>,
+    pub measured: Measured,
+}
+
+impl LoadPlan {
+    /// The scenario's load.
+    pub(super) fn new(scenario: &Scenario, options: &RunOptions) -> LoadPlan {
+        let from_ns = nanos(scenario.run.warmup.0);
+        let until_ns = from_ns + nanos(scenario.run.measure.0);
+        let measured = Measured { from_ns, until_ns };
+        LoadPlan { scenario: scenario.clone(), slow: options.slow(), measured }
+    }
+
+    fn pace(&self) -> Pace {
+        let batch = &self.scenario.producer.batch;
+        match self.scenario.producer.rate {
+            Rate::Max => Pace::Closed { records: batch.max_records },
+            Rate::PerSecond(rate) => {
+                let rate = rate.try_into().expect("checked: at least 1");
+                let linger_ns = nanos(batch.linger.0);
+                let rule = BatchRule { records_max: batch.max_records, linger_ns };
+                Pace::Open { schedule: Schedule::fixed(rate), rule }
+            }
+        }
+    }
+
+    fn rates(&self) -> Option<ShardRates> {
+        match self.scenario.stream.limits {
+            LimitsSetting::Aws => Some(ShardRates::AWS),
+            LimitsSetting::Off => None,
+        }
+    }
+
+    /// Records of one lane that its ledger has room for.
+    fn watched(&self, lane: Lane) -> u64 {
+        let until_ns = self.measured.until_ns;
+        let count = match self.pace() {
+            Pace::Open { schedule, .. } => schedule.records_before(lane, until_ns),
+            Pace::Closed { .. } => {
+                CLOSED_RECORDS_PER_S * until_ns.div_ceil(1_000_000_000) / u64::from(lane.producers)
+            }
+        };
+        count.min(WATCHED_MAX)
+    }
+}
+
+/// What a load leaves.
+pub(super) struct Loaded {
+    pub stream: Stream,
+    pub expectation: Expectation,
+    /// By producer.
+    pub ledgers: Vec<Ledger>,
+    pub load: Load,
+    pub ended: Ended,
+    pub generator: GeneratorOutcome,
+    pub before: Vec<CoreStats>,
+    pub after: Vec<CoreStats>,
+    pub engine_cpu: Option<Duration>,
+    pub started_unix_ms: u64,
+}
+
+/// Loads a new stream as planned. On a core that only waits.
+pub(super) async fn load(
+    rig: &Rig,
+    plan: &LoadPlan,
+    stage: &'static str,
+    live: &mut Live,
+) -> Result<Loaded, Failure> {
+    live.begin(stage);
+    let run = random::seed();
+    let name = StreamName::new(&format!("loadgen-{run:016x}")).expect("a stream's name");
+    let shards = plan.scenario.stream.shards;
+    let made = rig.client.create_stream(&name, shards, StreamOptions::default()).await;
+    let stream = made.map_err(Failure::could_not)?;
+    let bytes = plan.scenario.producer.size.sizes().bytes_max();
+    let payloads = Arc::new(Payloads::new(plan.scenario.seed, run, bytes));
+    let mut crew = Crew::start(rig, plan, &stream, &payloads).await?;
+    let start = clock::now() + HEAD_START;
+    let started_unix_ms = clock::wall_ms();
+    crew.go.drain(..).for_each(|go| go.send(start));
+    let at = |ns: u64| start + Duration::from_nanos(ns);
+    crew.watch_until(at(plan.measured.from_ns), start, plan.measured, live).await;
+    let before = rig.client.stats().await.map_err(Failure::could_not)?;
+    crew.watch_until(at(plan.measured.until_ns), start, plan.measured, live).await;
+    let after = rig.client.stats().await.map_err(Failure::could_not)?;
+    let cpus = rig.generator_cpus.clone();
+    let worked = crew.join().await;
+    let expectation = Expectation {
+        payloads,
+        keys: Keys::new(plan.scenario.producer.keys.distribution(), plan.scenario.seed),
+        shards: stream.shards().clone(),
+        data_bytes: usize::try_from(bytes).expect("32 bits fit"),
+    };
+    let merged = merge(plan, worked, &stream, &expectation.keys, cpus);
+    let Merged { load, ledgers, ended, generator } = merged;
+    live.end(&sentence(&load));
+    Ok(Loaded {
+        stream,
+        expectation,
+        ledgers,
+        load,
+        ended,
+        generator,
+        before,
+        after,
+        engine_cpu: None,
+        started_unix_ms,
+    })
+}
+
+/// The workers of a load.
+struct Crew {
+    cores: Vec<cores::Core<Option<Worked>>>,
+    go: Vec<ReplySender<clock::Instant>>,
+    progress: Vec<Arc<Progress>>,
+    /// Resolves when a worker is done with everything.
+    done: Vec<Reply<()>>,
+}
+
+impl Crew {
+    /// Starts a worker on each generator CPU, and waits until all have their memory.
+    async fn start(
+        rig: &Rig,
+        plan: &LoadPlan,
+        stream: &Stream,
+        payloads: &Arc<Payloads>,
+    ) -> Result<Crew, Failure> {
+        let mut crew =
+            Crew { cores: Vec::new(), go: Vec::new(), progress: Vec::new(), done: Vec::new() };
+        let mut ready = Vec::new();
+        let producers = u32::try_from(rig.generator_cpus.len()).expect("few CPUs");
+        for (producer, cpu) in (0..).zip(&rig.generator_cpus) {
+            let lane = Lane { producer, producers };
+            let (ready_sender, is_ready) = mesh::reply();
+            let (go, start) = mesh::reply();
+            let (done_sender, done) = mesh::reply();
+            let progress = Arc::new(Progress::default());
+            let seat = Seat {
+                lane,
+                plan: plan.clone(),
+                client: rig.client.clone(),
+                stream: stream.clone(),
+                payloads: Arc::clone(payloads),
+                progress: Arc::clone(&progress),
+            };
+            let config = CoreConfig {
+                name: format!("generator-{producer}"),
+                cpu: Some(*cpu),
+                io_memory_bytes: 64 << 10,
+                spin: Duration::ZERO,
+            };
+            let main = move || seat.work(ready_sender, start, done_sender);
+            crew.cores.push(cores::start(config, main).map_err(Failure::could_not)?);
+            crew.go.push(go);
+            crew.progress.push(progress);
+            crew.done.push(done);
+            ready.push(is_ready);
+        }
+        for is_ready in ready {
+            let ended = || Failure::could_not("a generator core ended before it began");
+            is_ready.await.map_err(|_| ended())?;
+        }
+        Ok(crew)
+    }
+
+    /// Shows progress until a moment, or until all workers are done.
+    async fn watch_until(
+        &mut self,
+        until: clock::Instant,
+        start: clock::Instant,
+        measured: Measured,
+        live: &mut Live,
+    ) {
+        let span = Duration::from_nanos(measured.until_ns);
+        while clock::now() < until && !self.done.is_empty() {
+            let look = until.min(clock::now() + LOOK_EVERY);
+            let last = self.done.last_mut().expect("not empty");
+            if clock::timeout_at(look, last).await.is_some() {
+                self.done.pop();
+                continue;
+            }
+            let seen = self.progress.iter().fold(Seen::default(), |sum, one| sum.and(one.seen()));
+            live.load(clock::now() - start, span, seen);
+        }
+    }
+
+    async fn join(self) -> Vec<Worked> {
+        let cores = self.cores;
+        let join = move || cores.into_iter().map(cores::Core::join).collect::<Vec<_>>();
+        let worked = task::blocking(join).await;
+        worked.into_iter().map(|worked| worked.expect("every worker was told to go")).collect()
+    }
+}
+
+/// What a worker's thread begins with.
+struct Seat {
+    lane: Lane,
+    plan: LoadPlan,
+    client: Client,
+    stream: Stream,
+    payloads: Arc<Payloads>,
+    progress: Arc<Progress>,
+}
+
+impl Seat {
+    async fn work(
+        self,
+        ready: ReplySender<()>,
+        start: Reply<clock::Instant>,
+        done: ReplySender<()>,
+    ) -> Option<Worked> {
+        let Seat { lane, plan, client, stream, payloads, progress } = self;
+        let producer = &plan.scenario.producer;
+        let shards = plan.scenario.stream.shards as usize;
+        let maker = BatchMaker::new(BatchPlan {
+            seed: plan.scenario.seed,
+            keys: producer.keys.distribution(),
+            sizes: producer.size.sizes(),
+            payloads,
+            lane,
+            shards: stream.shards().clone(),
+            records_max: producer.batch.max_records,
+        });
+        let ledger = Ledger::new(lane.producer, plan.watched(lane), shards);
+        let pace = plan.pace();
+        let account_plan = AccountPlan {
+            measured: plan.measured,
+            shards,
+            rates: plan.rates(),
+            open_loop: matches!(pace, Pace::Open { .. }),
+        };
+        let in_flight = producer.in_flight().div_ceil(u64::from(lane.producers));
+        let worker_plan = WorkerPlan {
+            lane,
+            pace,
+            in_flight_max: usize::try_from(in_flight).expect("checked: at most 65,536"),
+            measured: plan.measured,
+            slow: plan.slow,
+            progress,
+        };
+        let account = Account::new(account_plan, ledger);
+        let prepared = worker::prepare(worker_plan, maker, client, stream, account);
+        ready.send(());
+        // Nobody says go where another core could not be had.
+        let start = start.await.ok()?;
+        let worked = prepared.work(start).await;
+        done.send(());
+        Some(worked)
+    }
+}
+
+/// All workers together.
+struct Merged {
+    load: Load,
+    ledgers: Vec<Ledger>,
+    ended: Ended,
+    generator: GeneratorOutcome,
+}
+
+fn merge(
+    plan: &LoadPlan,
+    worked: Vec<Worked>,
+    stream: &Stream,
+    keys: &Keys,
+    cpus: Vec<usize>,
+) -> Merged {
+    let ended = worked.iter().fold(Ended::Planned, |sum, one| match (sum, one.ended) {
+        (Ended::Interrupted { at_ns: one }, Ended::Interrupted { at_ns: two }) => {
+            Ended::Interrupted { at_ns: one.max(two) }
+        }
+        (Ended::Interrupted { .. }, _) | (_, Ended::Planned) => sum,
+        (_, other) => other,
+    });
+    let until_ns = match ended {
+        Ended::Interrupted { at_ns } => at_ns.min(plan.measured.until_ns),
+        _ => plan.measured.until_ns,
+    };
+    let measured_ns = until_ns.saturating_sub(plan.measured.from_ns);
+    let share = |span: Duration| 100.0 * span.as_nanos() as f64 / measured_ns.max(1) as f64;
+    let mut generator = GeneratorOutcome {
+        cpus,
+        load_pct: 0.0,
+        self_stall_max: Duration::ZERO,
+        self_stall_pct: 0.0,
+        arenas_replaced: 0,
+    };
+    let mut in_flight_max = 0;
+    let mut accounts = Vec::with_capacity(worked.len());
+    for one in worked {
+        in_flight_max += one.in_flight_max;
+        generator.load_pct = generator.load_pct.max(share(one.work_time));
+        generator.self_stall_max = generator.self_stall_max.max(one.stalls.longest);
+        generator.self_stall_pct = generator.self_stall_pct.max(one.stalls.share_pct());
+        generator.arenas_replaced += one.arenas_replaced;
+        accounts.push(one.account);
+    }
+    let all_writers_seen = accounts.len() == 1;
+    let mut accounts = accounts.into_iter();
+    let mut sum = accounts.next().expect("there is a generator core");
+    let mut distributions = sum.distributions();
+    let mut limits = sum.checker.as_ref().map(|checker| checker.verdicts().to_vec());
+    let mut ledgers = vec![sum.take_ledger()];
+    for mut other in accounts {
+        for (ours, theirs) in distributions.iter_mut().zip(other.distributions()) {
+            ours.merge(&theirs);
+        }
+        sum.counters.merge(&other.counters);
+        sum.series.merge(&other.series);
+        sum.shards.merge(&other.shards);
+        if let (Some(ours), Some(theirs)) = (&mut limits, &other.checker) {
+            ours.iter_mut().zip(theirs.verdicts()).for_each(|(one, two)| one.merge(*two));
+        }
+        ledgers.push(other.take_ledger());
+        let error = other.first_error.take();
+        sum.first_error = sum.first_error.take().or(error);
+    }
+    let open_loop = matches!(plan.pace(), Pace::Open { .. });
+    let shards = Shards {
+        limits,
+        all_writers_seen,
+        counted_ns: until_ns,
+        top_keys: keys.top(TOP_KEYS),
+        ..shards(stream, sum.shards)
+    };
+    let series = if open_loop { sum.series.mean_responses_ns() } else { sum.series.acked() };
+    let whole = usize::try_from(measured_ns / SLICE_NS).expect("few slices");
+    let mut steady = steady::judge(&series[..whole.min(series.len())], SLICE_NS as f64 / 1e9);
+    if ended == Ended::Overloaded {
+        steady.state = State::Overloaded;
+    }
+    let load = Load {
+        open_loop,
+        measured_ns,
+        counters: sum.counters,
+        distributions,
+        series: sum.series,
+        steady,
+        in_flight_max,
+        shards,
+        first_error: sum.first_error.map(|error| error.to_string()),
+    };
+    Merged { load, ledgers, ended, generator }
+}
+
+fn shards(stream: &Stream, stats: ShardStats) -> Shards {
+    let map = stream.shards();
+    let ranges = map.open().iter().map(|index| {
+        let range = map.get(*index).expect("an open shard is in its map").range;
+        (range.start().0, range.end().0)
+    });
+    let accepted: Vec<u64> = stats.counters().iter().map(|shard| shard.accepted_records).collect();
+    Shards {
+        hash_ranges: ranges.collect(),
+        skew: skew(&accepted),
+        stats,
+        counted_ns: 0,
+        limits: None,
+        all_writers_seen: true,
+        top_keys: Vec::new(),
+    }
+}
+
+fn sentence(load: &Load) -> String {
+    let seconds = load.measured_ns as f64 / 1e9;
+    let per_second = |count: u64| crate::amount::show_short(count as f64 / seconds.max(1e-9));
+    let counters = &load.counters;
+    let p99 = load.latency(Kind::Response).quantile(0.99).ns();
+    let p99 = p99.map_or("n/a".to_owned(), |ns| format!("{:.2} ms", ns as f64 / 1e6));
+    format!(
+        "{seconds:.1} s  offered {}/s  acked {}/s  p99 {p99}",
+        per_second(counters.offered_records),
+        per_second(counters.acked_records),
+    )
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).expect("no run lasts 584 years")
+}
