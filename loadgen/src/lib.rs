@@ -7,7 +7,7 @@
 //! | what is sent, and when | [`schedule`], [`keys`], [`sizes`], [`payload`], [`batch`] |
 //! | the machine below it all | [`environment`] |
 //! | how it is sent, read back and judged | [`run`], [`worker`], [`verify`] |
-//! | what is left of a run | [`outcome`], [`stats`] |
+//! | what is left of a run | [`outcome`], [`stats`], [`report`] |
 //!
 //! The judge knows nothing of the log's insides: it goes through public doors only. Everything here
 //! is a function of its inputs and of the seed; no module but the drivers touches a clock or a file.
@@ -27,11 +27,11 @@ pub mod payload;
 pub mod plan;
 pub mod random;
 pub mod record;
+pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod schedule;
 pub mod sizes;
 pub mod stats;
-pub mod summary;
 pub mod verify;
 pub mod worker;

@@ -3,13 +3,14 @@
 #![forbid(unsafe_code)]
 
 use clap::Parser;
+use gyre::embed::EngineConfig;
 use loadgen::cli::{Cli, Command, PlanFlags, RunFlags, SharedFlags};
 use loadgen::dry_run::dry_run;
 use loadgen::exit_code::ExitCode;
 use loadgen::plan::plan;
+use loadgen::report::{self, Environment, Finished};
 use loadgen::run::{LiveMode, RunOptions, run};
 use loadgen::scenario::Scenario;
-use loadgen::summary;
 use serde::Serialize;
 use std::fmt::Display;
 
@@ -19,10 +20,13 @@ fn main() -> std::process::ExitCode {
     let code = match &cli.command {
         None => {
             let options = RunOptions { search: true, ..options(&RunFlags::default(), &cli.shared) };
-            carry_out(&Scenario::default_run(), &options, &cli.shared)
+            carry_out(&Scenario::default_run(), &options, &cli.shared, false)
         }
         Some(Command::Run(flags)) => match resolve(flags) {
-            Ok(scenario) => carry_out(&scenario, &options(flags, &cli.shared), &cli.shared),
+            Ok(scenario) => {
+                let options = options(flags, &cli.shared);
+                carry_out(&scenario, &options, &cli.shared, flags.publish)
+            }
             Err(sentence) => end(ExitCode::Usage, &sentence),
         },
         Some(Command::Plan(flags)) => answer_plan(flags, &cli.shared),
@@ -66,14 +70,21 @@ fn options(flags: &RunFlags, shared: &SharedFlags) -> RunOptions {
     }
 }
 
-fn carry_out(scenario: &Scenario, options: &RunOptions, shared: &SharedFlags) -> ExitCode {
+fn carry_out(
+    scenario: &Scenario,
+    options: &RunOptions,
+    shared: &SharedFlags,
+    publish: bool,
+) -> ExitCode {
     if shared.dry_run {
         return show(&dry_run(scenario), shared);
     }
     match run(scenario, options) {
         Ok(outcome) => {
-            print!("{}", summary::Summary(&outcome));
-            outcome.exit
+            let environment = Environment::known_from(&outcome);
+            let flush = EngineConfig::new(outcome.engine.data.clone()).flush;
+            let finished = Finished::new(&outcome, &environment, flush, shared);
+            report::deliver(&finished, shared, publish)
         }
         Err(failure) => end(failure.code, &failure.sentence),
     }

@@ -142,7 +142,9 @@ fn quantile_validity(load: &Load, generator: &GeneratorOutcome, q: f64) -> Quant
     QuantileValidity { q, lag_ns, lag_ns_max, stall_pct, stall_pct_max, ok }
 }
 
-fn sentence(found: &QuantileValidity) -> String {
+/// What there is to say of a quantile that the generator decided: the limit and its value.
+#[must_use]
+pub fn sentence(found: &QuantileValidity) -> String {
     let name = quantile_name(found.q);
     if found.lag_ns > found.lag_ns_max {
         return format!(

@@ -112,7 +112,7 @@ fn slope_pct(values: &[f64]) -> Option<[f64; 3]> {
 
 /// The 97.5th percentile of Student's t by the expansion of Cornish and Fisher: within 1 % from three
 /// degrees of freedom on, which is the fewest that a kept series leaves.
-fn student_95(freedom: f64) -> f64 {
+pub(crate) fn student_95(freedom: f64) -> f64 {
     let z = 1.959_964_f64;
     let first = (z.powi(3) + z) / (4.0 * freedom);
     let second = (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * freedom.powi(2));
