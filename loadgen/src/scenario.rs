@@ -407,4 +407,18 @@ throttled_ratio = 0.0
         assert_eq!(one.sha256().len(), 64);
         assert_ne!(one.sha256(), Scenario::default_run().sha256());
     }
+
+    #[test]
+    fn every_scenario_that_is_kept_can_be_run_and_has_the_name_of_its_file() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios");
+        let mut count = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let scenario = Scenario::parse(&std::fs::read_to_string(&path).unwrap()).unwrap();
+            assert_eq!(scenario.check(), Ok(()), "{}", path.display());
+            assert_eq!(path.file_stem().unwrap(), scenario.name.as_str());
+            count += 1;
+        }
+        assert!(count >= 5, "{count} scenarios");
+    }
 }
