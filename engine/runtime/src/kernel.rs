@@ -18,6 +18,7 @@
 //! - Latency::Matters would make each foreign wake-up a system call, even to a core that is awake
 //!   (sys/mod.rs, `notify(force)`). Latency::NotImportant writes the eventfd only for a sleeper, and
 //!   the preemption timer bounds the delay for one that is awake. Both task queues use it.
+//! - A core can fall asleep with a task that is ready: see `heartbeat`.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -32,6 +33,8 @@ use glommio::{Latency, Shares, TaskQueueHandle};
 
 use crate::buffer;
 use crate::local::{Notify, oneshot};
+
+mod heartbeat;
 
 /// How long tasks may run before completions and messages are looked at again. Each look costs a
 /// few system calls (about 3 µs), so this bounds both the delay and the cost (below 1 %).
@@ -95,6 +98,7 @@ where
         ending: Cell::new(false),
     });
     CORE.set(Some(Rc::clone(&core)));
+    spawn(heartbeat::beat());
     let (sender, receiver) = oneshot();
     let main = main();
     spawn(async move { sender.send(main.await) });
@@ -189,6 +193,7 @@ pub(crate) fn pool_capacity() -> usize {
 async fn abort_on_panic<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     poll_fn(|context| {
+        heartbeat::count_poll();
         catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)))
             .unwrap_or_else(|panic| abort(&*panic))
     })

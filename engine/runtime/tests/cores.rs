@@ -208,6 +208,39 @@ fn a_sleeping_core_is_woken_by_each_message() {
     server.join();
 }
 
+/// Three busy threads on few CPUs: a core is taken off its CPU, and woken by two others, at any
+/// point of its loop. glommio alone sleeps for ever now and then (`kernel::heartbeat`).
+#[test]
+fn no_message_is_slept_through() {
+    const ROUNDS: u64 = 100_000;
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    let (sender, mut receiver) = mesh::channel::<Request>(8);
+    let server = cores::start(config("server"), move || async move {
+        while let Some(request) = receiver.recv().await {
+            request.answer.send(request.number);
+        }
+    })
+    .unwrap();
+    let client = || {
+        let sender = sender.clone();
+        cores::start(config("client"), move || async move {
+            for number in 0..ROUNDS {
+                let (answer, reply) = mesh::reply();
+                sender.send(Request { number, answer }).await.unwrap();
+                // The timer of the deadline would end a sleep as well, but not in time.
+                let reply = clock::timeout_at(clock::now() + PATIENCE, reply).await;
+                assert_eq!(reply, Some(Ok(number)), "a message was slept through");
+            }
+        })
+        .unwrap()
+    };
+    let clients = [client(), client()];
+    drop(sender);
+    clients.into_iter().for_each(cores::Core::join);
+    server.join();
+}
+
 #[test]
 fn a_core_that_ends_closes_its_ends() {
     let (sender, receiver) = mesh::channel::<u32>(1);
