@@ -382,6 +382,10 @@ pub(crate) async fn flush_forever(log: Rc<LogInner>) {
                 return;
             }
         }
+        if log.state.borrow().failed.is_some() {
+            // A write failed meanwhile, and its waiters were told so.
+            return;
+        }
         let target = match planted(Bug::FlushCreditsLaterWrites) {
             true => log.state.borrow().written_frames(),
             false => target,

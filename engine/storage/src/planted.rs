@@ -46,6 +46,28 @@ pub enum Bug {
     FreeOldBeforeNewDurable = 19,
 }
 
+impl Bug {
+    /// All of them.
+    pub const ALL: [Bug; 16] = [
+        Bug::AcknowledgeBeforeFlush,
+        Bug::AcknowledgeOutOfOrder,
+        Bug::FlushCreditsLaterWrites,
+        Bug::SkipSeal,
+        Bug::SkipMark,
+        Bug::TrustStaleFrame,
+        Bug::UseSegmentBeforeManifest,
+        Bug::ForgetDirectorySync,
+        Bug::DropLastIndexEntry,
+        Bug::ReadPastDurableTail,
+        Bug::IgnoreChain,
+        Bug::SkipEvidence,
+        Bug::ForgetFlushOfPreviousSegment,
+        Bug::RetryFailedFlush,
+        Bug::ArrivalFollowsWallClock,
+        Bug::ServeRecoveredUnflushed,
+    ];
+}
+
 #[cfg(feature = "planted-bugs")]
 mod switch {
     use super::Bug;
