@@ -7,6 +7,7 @@
 //! and one that has an identity must have a catalog.
 
 use std::convert::Infallible;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -36,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) config: EngineConfig,
     pub(crate) identity: Identity,
     pub(crate) is_new: bool,
+    /// How many folders had to be made: the data folder, and those above it that were missing.
+    pub(crate) made_folders: usize,
     pub(crate) placement: Placement,
     pub(crate) shares: MemoryShares,
 }
@@ -46,6 +49,7 @@ pub(crate) struct Plan {
 /// [`StartError`].
 pub(crate) async fn plan(config: EngineConfig) -> Result<Plan, StartError> {
     config.check()?;
+    let made_folders = missing_folders(&config.data).await?;
     file::create_directory_all(&config.data).await?;
     let found = read_identity(&config).await?;
     let cores = u16::try_from(config.cores).expect("the number of cores was checked");
@@ -54,7 +58,29 @@ pub(crate) async fn plan(config: EngineConfig) -> Result<Plan, StartError> {
     let placement = Placement::new(identity.logs, config.cores);
     let shape = Shape { logs: usize::from(identity.logs), cores: placement.cores() };
     let shares = MemoryShares::cut(config.memory_bytes, shape).map_err(StartError::Memory)?;
-    Ok(Plan { config, identity, is_new: found.is_none(), placement, shares })
+    Ok(Plan { config, identity, is_new: found.is_none(), made_folders, placement, shares })
+}
+
+/// How many folders at the end of a path do not exist.
+async fn missing_folders(path: &Path) -> Result<usize, StartError> {
+    let mut count = 0;
+    for folder in path.ancestors() {
+        if folder == Path::new("") || file::exists(folder).await? {
+            break;
+        }
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Makes the name of a new data folder durable, and those of the folders above that were made with
+/// it. Its own in any case: a start that was killed may have made the folder and come no further.
+async fn sync_names(plan: &Plan) -> Result<(), StartError> {
+    for folder in plan.config.data.ancestors().skip(1).take(plan.made_folders.max(1)) {
+        let here = Path::new(".");
+        file::sync_directory(if folder == Path::new("") { here } else { folder }).await?;
+    }
+    Ok(())
 }
 
 async fn read_identity(config: &EngineConfig) -> Result<Option<Identity>, StartError> {
@@ -204,6 +230,7 @@ async fn open_catalog(plan: &Plan) -> Result<(CatalogClient, CatalogState), Star
     }
     let (catalog, state) = Catalog::open(data).await?;
     if plan.is_new {
+        sync_names(plan).await?;
         identity::write(data, plan.identity).await?;
     }
     Ok((catalog, state))
