@@ -1,11 +1,12 @@
-//! The proof that the harness can fail: a toy log with one bug at a time, which must be found, and
-//! without any, where nothing must be found.
+//! The proof that the harness can fail: a toy log, and the engine, with one bug at a time, which
+//! must be found, and the toy without any, where nothing must be found.
 
 use crate::child::Subject;
 use crate::child::toy::Bug;
-use crate::report::crash_name;
+use crate::report::{crash_name, subject_name};
 use crate::rounds::{Crash, Plan, Round, run};
 use std::io;
+use storage::planted::Bug as Planted;
 
 /// Rounds in which a bug must show.
 const BUG_ROUNDS_MAX: u32 = 60;
@@ -13,25 +14,29 @@ const BUG_ROUNDS_MAX: u32 = 60;
 /// Rounds in which nothing must show.
 const CONTROL_ROUNDS: u32 = 12;
 
-/// The toy, how it dies, and whether that must show.
-const ROWS: [(Option<Bug>, Crash, bool); 9] = [
-    (Some(Bug::SkipFlush), Crash::Power, true),
-    (Some(Bug::SkipFolderFlush), Crash::Power, true),
-    (Some(Bug::TrustTail), Crash::Power, true),
-    (Some(Bug::ShowBeforeWrite), Crash::Power, true),
-    (Some(Bug::AckFromMemory), Crash::Kill, true),
-    (Some(Bug::ReplayLast), Crash::Kill, true),
+/// Who, how it dies, and whether that must show.
+const ROWS: [(Subject, Crash, bool); 13] = [
+    (Subject::Toy(Some(Bug::SkipFlush)), Crash::Power, true),
+    (Subject::Toy(Some(Bug::SkipFolderFlush)), Crash::Power, true),
+    (Subject::Toy(Some(Bug::TrustTail)), Crash::Power, true),
+    (Subject::Toy(Some(Bug::ShowBeforeWrite)), Crash::Power, true),
+    (Subject::Toy(Some(Bug::AckFromMemory)), Crash::Kill, true),
+    (Subject::Toy(Some(Bug::ReplayLast)), Crash::Kill, true),
     // A killed process leaves the page cache behind: kills say nothing about flushes.
-    (Some(Bug::SkipFlush), Crash::Kill, false),
-    (None, Crash::Kill, false),
-    (None, Crash::Power, false),
+    (Subject::Toy(Some(Bug::SkipFlush)), Crash::Kill, false),
+    (Subject::Toy(None), Crash::Kill, false),
+    (Subject::Toy(None), Crash::Power, false),
+    (Subject::Gyre(Some(Planted::AcknowledgeBeforeFlush)), Crash::Power, true),
+    (Subject::Gyre(Some(Planted::FlushCreditsLaterWrites)), Crash::Power, true),
+    (Subject::Gyre(Some(Planted::ForgetDirectorySync)), Crash::Power, true),
+    (Subject::Gyre(Some(Planted::ReadPastDurableTail)), Crash::Power, true),
 ];
 
 /// One row of the table.
 #[derive(Debug)]
 pub struct Row {
-    /// The toy's bug.
-    pub bug: Option<Bug>,
+    /// The engine and its bug.
+    pub subject: Subject,
     /// How it died.
     pub crash: Crash,
     /// Whether it had to show.
@@ -52,7 +57,7 @@ impl Row {
     /// The row as people read it.
     #[must_use]
     pub fn sentence(&self) -> String {
-        let bug = self.bug.map_or("none", Bug::name);
+        let subject = subject_name(self.subject);
         let verdict = if self.passed() { "ok" } else { "FAILED" };
         let outcome = match &self.found {
             None => format!("nothing found in {} rounds", self.rounds),
@@ -62,7 +67,7 @@ impl Row {
                 format!("found in round {} by: {check}", self.rounds)
             }
         };
-        format!("{verdict:6} {bug:18} {:6} {outcome}", crash_name(self.crash))
+        format!("{verdict:6} {subject:36} {:6} {outcome}", crash_name(self.crash))
     }
 }
 
@@ -71,10 +76,10 @@ impl Row {
 /// # Errors
 /// As [`run`].
 pub fn play(base: &Plan, report: &mut dyn FnMut(&Row)) -> io::Result<()> {
-    for (bug, crash, must_show) in ROWS {
+    for (subject, crash, must_show) in ROWS {
         let rounds = if must_show { BUG_ROUNDS_MAX } else { CONTROL_ROUNDS };
-        let plan = Plan { crash, subject: Subject::Toy(bug), rounds, ..base.clone() };
-        let mut row = Row { bug, crash, must_show, rounds: 0, found: None };
+        let plan = Plan { crash, subject, rounds, ..base.clone() };
+        let mut row = Row { subject, crash, must_show, rounds: 0, found: None };
         run(&plan, &mut |round| {
             row.rounds += 1;
             if !round.passed() {

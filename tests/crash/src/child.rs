@@ -4,9 +4,11 @@
 //! It judges nothing: it writes down what it was told, in an order that its death cannot blur.
 
 pub mod gyre;
+pub mod planted;
 pub mod toy;
 
 use crate::journal::{Event, JournalWriter};
+use crate::rounds::Crash;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
@@ -22,8 +24,8 @@ pub enum Mode {
 /// Which engine it opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// The engine.
-    Gyre,
+    /// The engine, perhaps with one of its planted bugs.
+    Gyre(Option<storage::planted::Bug>),
     /// The toy log, perhaps with one of its bugs: the harness is tested with it.
     Toy(Option<toy::Bug>),
 }
@@ -33,6 +35,8 @@ pub enum Subject {
 pub struct Life {
     /// The engine.
     pub subject: Subject,
+    /// How lives of this run end.
+    pub crash: Crash,
     /// What to do.
     pub mode: Mode,
     /// The engine's data folder; it may not exist yet.
@@ -53,7 +57,7 @@ pub struct Life {
 /// The engine cannot be opened, written or read, or the journal cannot be written.
 pub fn live(life: &Life) -> io::Result<()> {
     match life.subject {
-        Subject::Gyre => gyre::live(life),
+        Subject::Gyre(bug) => gyre::live(life, bug),
         Subject::Toy(bug) => toy::live(life, bug),
     }
 }

@@ -8,7 +8,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use crash::bugs;
 use crash::child::toy::Bug;
-use crash::child::{self, Life, Mode, Subject};
+use crash::child::{self, Life, Mode, Subject, planted};
 use crash::report::{json_line, sentence};
 use crash::rounds::{Crash, Plan, run};
 use std::fs::{File, OpenOptions};
@@ -30,7 +30,7 @@ enum Command {
     Kill(RoundsArguments),
     /// Cuts the power at random moments: what was not flushed is kept, dropped or torn.
     Power(RoundsArguments),
-    /// Plays a toy log with one bug at a time; each must be found.
+    /// Plays a toy log and the engine with one bug at a time; each must be found.
     Bugs(CommonArguments),
     /// One life; started by the other commands.
     #[command(hide = true)]
@@ -69,6 +69,9 @@ struct SubjectArguments {
     /// The toy's bug.
     #[arg(long, value_enum, requires = "engine")]
     bug: Option<Bug>,
+    /// The engine's bug, in a build with the feature `planted-bugs`.
+    #[arg(long, value_parser = planted::find, conflicts_with = "bug")]
+    plant: Option<storage::planted::Bug>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -83,6 +86,8 @@ enum Engine {
 struct ChildArguments {
     #[command(flatten)]
     subject: SubjectArguments,
+    #[arg(long, value_enum)]
+    crash: Crash,
     #[arg(long, value_enum)]
     mode: ModeArgument,
     #[arg(long)]
@@ -106,7 +111,7 @@ enum ModeArgument {
 impl SubjectArguments {
     fn subject(&self) -> Subject {
         match self.engine {
-            Engine::Gyre => Subject::Gyre,
+            Engine::Gyre => Subject::Gyre(self.plant),
             Engine::Toy => Subject::Toy(self.bug),
         }
     }
@@ -132,6 +137,7 @@ fn live(arguments: ChildArguments) -> io::Result<()> {
     };
     child::live(&Life {
         subject: arguments.subject.subject(),
+        crash: arguments.crash,
         mode,
         data: arguments.data,
         journal: arguments.journal,
@@ -194,7 +200,7 @@ fn append_to(path: &Path) -> io::Result<File> {
 fn play_bugs(arguments: &CommonArguments) -> io::Result<ExitCode> {
     let plan = plan(arguments, Crash::Kill)?;
     let (mut passed, mut failed) = (0, 0);
-    println!("seed {}\n{:6} {:18} {:6}", plan.seed, "", "bug", "crash");
+    println!("seed {}\n{:6} {:36} {:6}", plan.seed, "", "bug", "crash");
     bugs::play(&plan, &mut |row| {
         println!("{}", row.sentence());
         if row.passed() { passed += 1 } else { failed += 1 }

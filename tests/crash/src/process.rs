@@ -1,7 +1,8 @@
 //! A child process and the moment of its death. Waiting is always for the child's next sign or for
 //! the moment, whichever comes first; nothing sleeps and asks again.
 
-use crate::child::{Life, Mode, Subject};
+use crate::child::{Life, Mode, Subject, planted};
+use crate::report::crash_name;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -111,8 +112,14 @@ fn arguments(life: &Life) -> Vec<std::ffi::OsString> {
         Mode::List => "list",
     };
     add("--mode", mode.into());
+    add("--crash", crash_name(life.crash).into());
     match life.subject {
-        Subject::Gyre => add("--engine", "gyre".into()),
+        Subject::Gyre(bug) => {
+            add("--engine", "gyre".into());
+            if let Some(bug) = bug {
+                add("--plant", planted::name(bug).into());
+            }
+        }
         Subject::Toy(bug) => {
             add("--engine", "toy".into());
             if let Some(bug) = bug {

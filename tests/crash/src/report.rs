@@ -1,6 +1,6 @@
 //! What a round becomes: a JSON line for `results/reliability`, and a sentence for people.
 
-use crate::child::Subject;
+use crate::child::{Subject, planted};
 use crate::rounds::{Crash, Plan, Round};
 use serde_json::{Value, json};
 
@@ -100,7 +100,8 @@ pub fn crash_name(crash: Crash) -> &'static str {
 #[must_use]
 pub fn subject_name(subject: Subject) -> String {
     match subject {
-        Subject::Gyre => "gyre".to_owned(),
+        Subject::Gyre(None) => "gyre".to_owned(),
+        Subject::Gyre(Some(bug)) => format!("gyre with {}", planted::name(bug)),
         Subject::Toy(None) => "toy".to_owned(),
         Subject::Toy(Some(bug)) => format!("toy with {}", bug.name()),
     }

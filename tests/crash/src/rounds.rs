@@ -24,7 +24,7 @@ const LISTING_LIMIT: Duration = Duration::from_secs(60);
 const FLUSH_TIME_MAX: Duration = Duration::from_millis(16);
 
 /// How lives end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Crash {
     /// SIGKILL: the kernel and its caches live on.
     Kill,
@@ -250,6 +250,7 @@ impl Run<'_> {
         round.lives += 1;
         let life = Life {
             subject: self.plan.subject,
+            crash: self.plan.crash,
             mode,
             data: folder.data.clone(),
             journal: folder.root.join(format!("journal-{number}")),

@@ -1,14 +1,15 @@
 //! A life on the engine itself: several producers with a batch each under way, a follower for
 //! every shard, more or fewer cores than the folder has logs, either way of flushing.
 
-use super::{Life, Mode, announce_listed, wait_for_death};
+use super::{Life, Mode, announce_listed, planted, wait_for_death};
 use crate::journal::{Event, JournalWriter, Place};
 use crate::listing::{ListingWriter, Row};
 use crate::record::{RecordId, content, mix, parse_head};
+use crate::rounds::Crash;
 use crate::workload::{Workload, life_records_max};
 use gyre::embed::{
-    Client, Engine, EngineConfig, FlushMethod, Limits, PutBatch, PutRecord, ShardIterator, Span,
-    Stream, StreamOptions,
+    Client, Durability, Engine, EngineConfig, FlushMethod, Limits, PutBatch, PutRecord,
+    ShardIterator, Span, Stream, StreamOptions,
 };
 use model::{ApiError, IteratorType, ShardIndex, StreamName};
 use runtime::cores::{self, CoreConfig};
@@ -19,9 +20,9 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use storage::planted::Bug;
 
 const SHARDS: u32 = 16;
-const LOGS: u16 = 2;
 const PRODUCERS: u32 = 6;
 
 /// Small, so that a folder's lives fill several segments.
@@ -42,7 +43,10 @@ struct Tasks {
 /// # Errors
 /// The engine cannot be opened, read or closed. Later errors end the process where they happen:
 /// an engine that fails while nobody harms it has failed the round.
-pub fn live(life: &Life) -> io::Result<()> {
+pub fn live(life: &Life, bug: Option<Bug>) -> io::Result<()> {
+    if let Some(bug) = bug {
+        planted::plant(bug)?;
+    }
     let journal = JournalWriter::create(&life.journal)?;
     let listing = ListingWriter::create(&life.listing)?;
     let engine = Engine::start(config(life)).map_err(said)?;
@@ -63,7 +67,11 @@ fn config(life: &Life) -> EngineConfig {
     let mut config = EngineConfig::new(life.data.clone());
     config.cores = [1, 2, 2, 4][rng.usize(0..4)];
     config.flush = if rng.bool() { FlushMethod::Fdatasync } else { FlushMethod::Dsync };
-    config.logs = Some(LOGS);
+    // Of a folder that is made now; one that exists keeps its own, whatever the cores are.
+    config.logs = Some([1, 2, 4, 4][rng.usize(0..4)]);
+    if life.crash == Crash::Kill && rng.u8(0..4) == 0 {
+        config.durability = Durability::Written;
+    }
     config.limits = Limits::Off;
     config.segment_bytes = SEGMENT_BYTES;
     config.memory_bytes = MEMORY_BYTES;
