@@ -12,7 +12,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use runtime::clock;
-use runtime::file::{self, DirectoryLock};
+use runtime::environment::{self, DirectoryRefusal};
+use runtime::file::{self, DirectoryLock, IoErrorKind};
 use runtime::local::{self, OneshotSender};
 use runtime::mesh::{self, Receiver, Reply, ReplySender, Sender};
 use runtime::task::{self, Task};
@@ -50,7 +51,10 @@ pub(crate) struct Plan {
 pub(crate) async fn plan(config: EngineConfig) -> Result<Plan, StartError> {
     config.check()?;
     let made_folders = missing_folders(&config.data).await?;
-    file::create_directory_all(&config.data).await?;
+    file::create_directory_all(&config.data).await.map_err(|error| match error.kind {
+        IoErrorKind::AlreadyExists => in_the_way(&config.data),
+        _ => error.into(),
+    })?;
     let found = read_identity(&config).await?;
     let cores = u16::try_from(config.cores).expect("the number of cores was checked");
     let new = Identity { logs: config.logs.unwrap_or(cores), segment_bytes: config.segment_bytes };
@@ -59,6 +63,12 @@ pub(crate) async fn plan(config: EngineConfig) -> Result<Plan, StartError> {
     let shape = Shape { logs: usize::from(identity.logs), cores: placement.cores() };
     let shares = MemoryShares::cut(config.memory_bytes, shape).map_err(StartError::Memory)?;
     Ok(Plan { config, identity, is_new: found.is_none(), made_folders, placement, shares })
+}
+
+/// What stands at the data folder's path is something else.
+fn in_the_way(data: &Path) -> StartError {
+    let refusal = DirectoryRefusal::NotADirectory;
+    environment::StartError::Directory { path: data.to_path_buf(), refusal }.into()
 }
 
 /// How many folders at the end of a path do not exist.
