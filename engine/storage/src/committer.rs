@@ -301,10 +301,12 @@ fn enter_index(
     (from, active.index.part_count())
 }
 
-/// Drops the oldest durable frames from the cache until it is within its bound.
+/// Drops the oldest durable frames from the cache until cache and indices are within their bound,
+/// and with them the indices of sealed segments that have no frame in the cache any more.
 pub(crate) fn evict(state: &mut State, cache_bytes_max: usize) {
     loop {
-        if state.cached_bytes <= cache_bytes_max || !evict_frame(state) {
+        drop_done_segments(state);
+        if state.memory_bytes() <= cache_bytes_max || !evict_frame(state) {
             return;
         }
     }
@@ -325,6 +327,20 @@ fn evict_frame(state: &mut State) -> bool {
     }
     segment.evicted_frames += 1;
     true
+}
+
+fn drop_done_segments(state: &mut State) {
+    let State { live, blocks, .. } = state;
+    while let Some(oldest) = live.front() {
+        let is_done = matches!(oldest.stage, Stage::Sealed)
+            && oldest.evicted_frames == oldest.index.frames.len()
+            && Rc::strong_count(&oldest.readers) == 1;
+        if !is_done || live.len() == 1 {
+            break;
+        }
+        let done = live.pop_front().expect("there is an oldest segment");
+        blocks.recycle(done.index);
+    }
 }
 
 fn on_written(log: &Rc<LogInner>, number: u64, result: Result<(), IoError>) {

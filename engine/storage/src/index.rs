@@ -80,7 +80,6 @@ impl PartBlocks {
         self.free.pop().unwrap_or_else(|| vec![EMPTY; PARTS_PER_BLOCK].into_boxed_slice())
     }
 
-    #[allow(dead_code, reason = "reads of sealed segments, which come next, let indices go")]
     /// Takes the blocks of an index that is done with. As many are kept as it had: the next index
     /// of the same load finds its blocks, and a peak is not kept for ever.
     pub(crate) fn recycle(&mut self, index: SegmentIndex) {
@@ -89,7 +88,6 @@ impl PartBlocks {
         self.free.truncate(kept);
     }
 
-    #[allow(dead_code, reason = "reads of sealed segments, which come next, let indices go")]
     /// Memory of the free blocks, bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.free.len() * PARTS_PER_BLOCK * size_of::<Part>()
@@ -193,7 +191,6 @@ impl SegmentIndex {
         })
     }
 
-    #[allow(dead_code, reason = "reads of sealed segments, which come next, let indices go")]
     /// Memory that the index holds without its cached frames, bytes.
     pub(crate) fn memory_bytes(&self) -> usize {
         self.blocks.len() * PARTS_PER_BLOCK * size_of::<Part>()

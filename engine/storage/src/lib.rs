@@ -24,6 +24,7 @@ pub mod table;
 
 mod appender;
 mod bytes;
+mod cold;
 mod committer;
 mod gather;
 mod index;
@@ -35,6 +36,8 @@ mod rewrite;
 mod sealer;
 mod service;
 mod state;
+mod tables;
+mod time_search;
 
 pub use appender::{Acknowledgement, Append};
 pub use gather::AppendRecord;

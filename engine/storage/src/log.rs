@@ -20,6 +20,7 @@ use crate::shard::{ShardKey, ShardSlot};
 use crate::shards::{Refusal, ShardState};
 use crate::state::{LiveSegment, LogInner, Stage, State};
 use crate::stats::LogStats;
+use crate::time_search;
 
 /// One log of a data folder, opened. Cheap to clone; lives on one core.
 #[derive(Clone)]
@@ -36,6 +37,9 @@ pub struct Recovered {
     pub took: Duration,
     /// Acknowledged bytes that are damaged, with the shards that are refused for it.
     pub damage: Vec<Damage>,
+    /// Full segments whose table was missing, torn or damaged, by number. Their frames were walked,
+    /// and their tables are written anew.
+    pub rebuilt_tables: Vec<u64>,
     /// Shards that the log knows.
     pub shard_count: usize,
     /// Nothing expires for now: the wall clock is far from the log's highest arrival time.
@@ -126,7 +130,7 @@ impl Log {
     /// # Errors
     /// [`ReadError`].
     pub async fn find_by_time(&self, slot: ShardSlot, arrival_ms: u64) -> Result<u64, ReadError> {
-        reader::find_by_time(&self.inner, slot, arrival_ms).await
+        time_search::find_by_time(&self.inner, slot, arrival_ms).await
     }
 
     /// Follows the shard from record `from` on.
@@ -193,6 +197,13 @@ impl Log {
         stats.file_bytes = inner.file_bytes();
         stats.is_disk_full = inner.pool.is_out_of_space();
         stats.retention_pause = inner.retention.pause();
+        let cold = inner.cold.stats();
+        stats.cache_hits += cold.hits;
+        stats.cache_misses += cold.misses;
+        stats.read_bytes += cold.read_bytes;
+        let tables = inner.cold.tables.stats();
+        stats.table_block_hits = tables.hits;
+        stats.table_block_misses = tables.misses;
         stats
     }
 

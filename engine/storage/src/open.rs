@@ -10,6 +10,7 @@ use runtime::local::Notify;
 use runtime::task;
 
 use crate::catalog::{CatalogClient, CatalogState, SegmentEntry};
+use crate::cold::Cold;
 use crate::committer;
 use crate::error::OpenError;
 use crate::follower::Followers;
@@ -24,8 +25,9 @@ use crate::retention::Retention;
 use crate::segment_set::SegmentSet;
 use crate::service;
 use crate::shards::Shards;
-use crate::state::{LiveSegment, LogInner, Phase, State};
+use crate::state::{LiveSegment, LogInner, Phase, Stage, State};
 use crate::stats::LogStats;
+use crate::tables;
 
 /// Sealed segments whose files stay open between two reads.
 const OPEN_FILES_MAX: usize = 64;
@@ -48,20 +50,26 @@ pub(crate) async fn open(
     remove_orphans(&options, manifest).await?;
     let entries: Vec<SegmentEntry> = of_log(manifest, log).collect();
     let pool = make_pool(&options, catalog, manifest, &entries);
+    let segments = SegmentSet::new(&pool::segments_directory(&options), OPEN_FILES_MAX);
     let tail = match entries.is_empty() {
         true => found(&options, &pool).await?,
-        false => recover(&options, &pool, &entries).await?,
+        false => recover(&options, &pool, &segments, &entries).await?,
     };
+    let is_full = |segment: &&LiveSegment| matches!(segment.stage, Stage::Full(_));
+    let rebuilt_tables: Vec<u64> =
+        tail.live.iter().filter(is_full).map(|segment| segment.entry.first).collect();
     let phase = match entries.is_empty() {
         true => Phase::Open,
         false => Phase::AwaitSeal,
     };
     let (scanned_bytes, damage) = (tail.scanned_bytes, tail.damage.clone());
     let shard_count = tail.shards.count();
-    let inner = Rc::new(assemble(options, pool, tail, phase));
+    let inner = Rc::new(assemble(options, pool, segments, tail, phase));
     let retention_pause = inner.retention.pause();
     let took = clock::now() - started;
-    let recovered = Recovered { scanned_bytes, took, damage, shard_count, retention_pause };
+    inner.state.borrow_mut().stats.rebuilt_tables = rebuilt_tables.len() as u64;
+    let recovered =
+        Recovered { scanned_bytes, took, damage, rebuilt_tables, shard_count, retention_pause };
     service::start(&inner);
     committer::pump(&inner);
     sealed(&inner).await?;
@@ -131,9 +139,11 @@ async fn found(options: &LogOptions, pool: &Pool) -> Result<Tail, OpenError> {
 async fn recover(
     options: &LogOptions,
     pool: &Pool,
+    sealed: &SegmentSet,
     entries: &[SegmentEntry],
 ) -> Result<Tail, OpenError> {
     let (base, tail_from) = newest_table(options, pool, entries).await?;
+    entries[..tail_from].iter().for_each(|entry| drop(sealed.insert(*entry)));
     let mut segments = Vec::new();
     for entry in &entries[tail_from..] {
         if entry.clustered {
@@ -141,6 +151,12 @@ async fn recover(
         }
         let file = file::open(&pool.path(entry.file), pool::access(options)).await?;
         segments.push(TailSegment { entry: *entry, file });
+    }
+    if segments.is_empty() {
+        // The last segment was never full, or the next would be assigned; but its table is whole.
+        pool.prepare(options.segment_bytes).await?;
+        let Ready { entry, file } = pool.take().ok_or(OpenError::DiskFull)?;
+        segments.push(TailSegment { entry, file });
     }
     let mut tail = recovery::recover(options, base, segments).await?;
     if !planted(Bug::ServeRecoveredUnflushed) {
@@ -155,19 +171,41 @@ async fn recover(
     Ok(tail)
 }
 
-/// The newest segment with a whole table, and which entry comes behind it.
+/// The newest segment with a whole table, and which entry comes behind it. Looks only at the
+/// segments behind that one, so that the cost of a start follows the unsealed tail.
 async fn newest_table(
-    _options: &LogOptions,
-    _pool: &Pool,
+    options: &LogOptions,
+    pool: &Pool,
     entries: &[SegmentEntry],
 ) -> Result<(Base, usize), OpenError> {
+    for (at, entry) in entries.iter().enumerate().rev() {
+        let file = file::open(&pool.path(entry.file), pool::access(options)).await?;
+        let Some(footer) = tables::read_footer(&file, entry).await? else { continue };
+        // A table that was torn, or that rots, is as if there were none: its segment is walked.
+        let Some(rows) = tables::read_whole(&file, &footer).await? else { continue };
+        let base = Base {
+            segment: entry.first,
+            rows_position: u64::from(footer.rows_position),
+            rows,
+            next_frame: footer.next_frame,
+            last_checksum: footer.last_checksum,
+            arrival_ms: footer.arrival_ms,
+        };
+        return Ok((base, at + 1));
+    }
     match entries[0].first {
         0 => Ok((Base::default(), 0)),
         first => Err(OpenError::TableDamaged { segment: first }),
     }
 }
 
-fn assemble(options: LogOptions, pool: Pool, tail: Tail, phase: Phase) -> LogInner {
+fn assemble(
+    options: LogOptions,
+    pool: Pool,
+    segments: SegmentSet,
+    tail: Tail,
+    phase: Phase,
+) -> LogInner {
     let state = State {
         shards: tail.shards,
         gather: Gather::default(),
@@ -191,10 +229,12 @@ fn assemble(options: LogOptions, pool: Pool, tail: Tail, phase: Phase) -> LogInn
         stats: LogStats::default(),
     };
     let retention = Retention::new(tail.arrival_ms);
-    let segments = SegmentSet::new(&pool::segments_directory(&options), OPEN_FILES_MAX);
+    let cold =
+        Cold::new(segments.clone(), options.table_cache_bytes_max, options.image_cache_bytes_max);
     LogInner {
         options,
         segments,
+        cold,
         retention,
         state: RefCell::new(state),
         pool,

@@ -56,6 +56,9 @@ pub struct LogOptions {
     /// Memory of the background rewriting, bytes: the records of the segments that it writes into
     /// one file, and what is around them. Segments that keep more are not rewritten.
     pub rewriting_bytes_max: usize,
+    /// Sealed segments kept in memory, ordered by shard, for reads of those that cannot be rewritten
+    /// and hold small parts of many shards, bytes. One is made whatever the bound.
+    pub image_cache_bytes_max: usize,
     /// Segments made ready ahead of the one in use.
     pub spare_segments: usize,
     /// Free files kept for recycling beyond the spare segments, at most, and as long as they are a
@@ -85,6 +88,7 @@ impl LogOptions {
             cache_bytes_max: 192 << 20,
             table_cache_bytes_max: 16 << 20,
             rewriting_bytes_max: 80 << 20,
+            image_cache_bytes_max: 64 << 20,
             spare_segments: 3,
             free_files_max: 2,
             log_bytes_max: None,

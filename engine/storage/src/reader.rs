@@ -10,6 +10,7 @@ use std::rc::Rc;
 use runtime::file::File;
 
 use crate::chunk::{Chunk, ReadLimit, cut};
+use crate::cold::Wanted;
 use crate::error::ReadError;
 use crate::frame;
 use crate::index::{FrameMeta, Part};
@@ -56,7 +57,19 @@ pub(crate) async fn read(
             Located::Live(pieces) => {
                 read_live(log, pieces, next, &mut limit, chunks.is_empty()).await?
             }
-            Located::Cold => break,
+            Located::Cold { end } => {
+                match read_cold(log, slot, next, end, &mut limit, chunks.is_empty()).await {
+                    Ok(Some(found)) => found,
+                    Ok(None) => {
+                        // What was there has expired.
+                        next = end;
+                        continue;
+                    }
+                    // What stands before the damage is given first.
+                    Err(ReadError::Damaged { .. }) if !chunks.is_empty() => break,
+                    Err(error) => return Err(error),
+                }
+            }
         };
         let Some(last) = found.last() else { break };
         next = last.end_index();
@@ -88,8 +101,10 @@ struct Piece {
 
 enum Located {
     Live(Vec<Piece>),
-    /// The record stands in a segment whose index is not in memory.
-    Cold,
+    /// The record stands in a sealed segment. Indices in memory begin with `end`.
+    Cold {
+        end: u64,
+    },
 }
 
 /// The parts from the one that holds `from` on, as many as `limit` can use.
@@ -112,7 +127,7 @@ fn locate(log: &LogInner, slot: ShardSlot, from: u64, limit: ReadLimit, end: u64
         }
     }
     if oldest > from {
-        return Located::Cold;
+        return Located::Cold { end: oldest.min(end) };
     }
     let mut left = limit;
     let mut pieces = Vec::new();
@@ -128,6 +143,23 @@ fn locate(log: &LogInner, slot: ShardSlot, from: u64, limit: ReadLimit, end: u64
         pieces.push(Piece { part, frame, file, segment: segment.entry.first, _readers });
     }
     Located::Live(pieces)
+}
+
+async fn read_cold(
+    log: &LogInner,
+    slot: ShardSlot,
+    from: u64,
+    end: u64,
+    limit: &mut ReadLimit,
+    is_first: bool,
+) -> Result<Option<Vec<Chunk>>, ReadError> {
+    let (key, horizon_segment) = {
+        let state = log.state.borrow();
+        let shard = state.shards.get(slot);
+        (shard.key, shard.horizon_segment)
+    };
+    let wanted = Wanted { slot, key, from, end, horizon_segment };
+    log.cold.read(log, wanted, limit, is_first).await
 }
 
 async fn read_live(
@@ -179,28 +211,4 @@ async fn read_frame(log: &LogInner, piece: &Piece) -> Result<runtime::buffer::Bu
         return Err(ReadError::Damaged { segment: piece.segment, position });
     }
     Ok(buffer)
-}
-
-/// The first record that arrived at `arrival_ms` or later, or the durable tail.
-pub(crate) async fn find_by_time(
-    log: &Rc<LogInner>,
-    slot: ShardSlot,
-    arrival_ms: u64,
-) -> Result<u64, ReadError> {
-    let durable_index = readable(log, slot)?;
-    let mut low = log.state.borrow().shards.get(slot).horizon;
-    let mut high = durable_index;
-    // Arrival times of a shard never fall, so the first that is late enough is found by halving.
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let one = ReadLimit { records: 1, bytes: 1 };
-        let result = read(log, slot, middle, one).await?;
-        let arrived = result.chunks.first().and_then(|chunk| chunk.records().next());
-        match arrived {
-            Some(record) if record.arrival_ms >= arrival_ms => high = middle,
-            Some(record) => low = record.index + 1,
-            None => high = middle,
-        }
-    }
-    Ok(low)
 }

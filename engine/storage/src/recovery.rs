@@ -46,6 +46,9 @@ pub(crate) struct TailSegment {
 /// The newest table that is whole: what is known before the unsealed tail.
 #[derive(Default)]
 pub(crate) struct Base {
+    /// First segment of its file, and where its rows start there.
+    pub segment: u64,
+    pub rows_position: u64,
     pub rows: Vec<table::Row>,
     pub next_frame: u64,
     pub last_checksum: u64,
@@ -96,6 +99,17 @@ struct Walk<'a> {
 impl<'a> Walk<'a> {
     fn new(options: &'a LogOptions, base: Base, segments: Vec<TailSegment>) -> Walk<'a> {
         let mut shards = Shards::default();
+        let mut damage = Vec::new();
+        let damaged: Vec<_> = base.rows.iter().filter(|row| row.damaged).collect();
+        if !damaged.is_empty() {
+            // An earlier opening found it; where, is not remembered.
+            damage.push(Damage {
+                segment: base.segment,
+                position: base.rows_position,
+                frame: None,
+                shards: damaged.iter().map(|row| row.key).collect(),
+            });
+        }
         for row in &base.rows {
             let slot = shards.find_or_create(row.key, row.retention_ms);
             let shard = shards.get_mut(slot);
@@ -117,7 +131,7 @@ impl<'a> Walk<'a> {
             next_frame: base.next_frame,
             last_checksum: base.last_checksum,
             arrival_ms: base.arrival_ms,
-            damage: Vec::new(),
+            damage,
             scanned_bytes: 0,
         };
         let suspects = Suspects::default();
@@ -332,7 +346,7 @@ impl<'a> Walk<'a> {
                 let slot = self.tail.shards.find_or_create(*key, u64::MAX);
                 self.tail.shards.get_mut(slot).damaged = true;
             }
-            damage.shards = keys;
+            damage.shards.extend(keys);
         }
         self.tail.unused = self.segments.split_off(self.at + 1);
         self.tail

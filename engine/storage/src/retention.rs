@@ -137,7 +137,6 @@ impl Retention {
     }
 }
 
-#[allow(dead_code, reason = "reads of sealed segments, which come next, ask for it")]
 /// Asks that a sealed segment be written anew in the order of its shards, and waits until it was.
 /// False if it stays as it is: it does not fit the memory, cannot be read in full, or the disk is
 /// full. Look the segment up again by its number afterwards.

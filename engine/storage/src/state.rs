@@ -10,6 +10,7 @@ use runtime::file::{File, IoError};
 use runtime::local::{Notify, OneshotSender};
 
 use crate::catalog::SegmentEntry;
+use crate::cold::Cold;
 use crate::error::{AppendError, Damage};
 use crate::follower::Followers;
 use crate::gather::{Batch, Gather, Run};
@@ -170,6 +171,8 @@ pub(crate) struct LogInner {
     pub pool: Pool,
     /// The segments whose tables are durable.
     pub segments: SegmentSet,
+    /// Reads them.
+    pub cold: Cold,
     pub retention: Retention,
     /// Something was written completely: the flusher may have work.
     pub written: Notify,
@@ -217,7 +220,6 @@ impl State {
         self.live.iter().filter(is_unsealed).count()
     }
 
-    #[allow(dead_code, reason = "reads of sealed segments, which come next, let indices go")]
     /// Bytes of cached frames and of indices; see `sealer` for their bound.
     pub(crate) fn memory_bytes(&self) -> usize {
         let indices = self.live.iter().map(|segment| segment.index.memory_bytes());

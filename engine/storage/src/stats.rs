@@ -35,9 +35,9 @@ pub struct LogStats {
     pub background_errors: u64,
     /// Records dropped before their retention because of the cap on the log's bytes.
     pub expired_early: u64,
-    /// Parts read from memory.
+    /// Parts that were given from memory.
     pub cache_hits: u64,
-    /// Parts that had to be read from the disk.
+    /// Reads of segments: of a frame, of adjacent parts, or of a whole segment.
     pub cache_misses: u64,
     /// Bytes of the files of sealed segments now.
     pub sealed_bytes: u64,
@@ -48,4 +48,8 @@ pub struct LogStats {
     pub is_disk_full: bool,
     /// Nothing expires now, for the wall clock is far from retention's.
     pub retention_pause: Option<ClockPause>,
+    /// Blocks of tables found in memory.
+    pub table_block_hits: u64,
+    /// Blocks of tables that were read.
+    pub table_block_misses: u64,
 }

@@ -14,6 +14,8 @@ use storage::options::LogOptions;
 use storage::shard::{ShardKey, ShardSlot};
 use storage::{Append, AppendRecord, Log};
 
+#[path = "log/cold.rs"]
+mod cold;
 #[path = "log/sealed.rs"]
 mod sealed;
 
@@ -24,10 +26,24 @@ fn on_core<T: Send + 'static>(
     name: &str,
     test: impl AsyncFnOnce(PathBuf) -> T + Send + 'static,
 ) -> T {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let directory = directory(name);
     if directory.exists() {
         std::fs::remove_dir_all(&directory).unwrap();
     }
+    in_next_life(name, test)
+}
+
+fn directory(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// As `on_core`, with the folder as an earlier core left it. A core's end stops whatever its logs
+/// were doing, as the end of a process does.
+fn in_next_life<T: Send + 'static>(
+    name: &str,
+    test: impl AsyncFnOnce(PathBuf) -> T + Send + 'static,
+) -> T {
+    let directory = directory(name);
     let config = CoreConfig {
         name: name.to_string(),
         cpu: None,
@@ -42,11 +58,19 @@ fn on_core<T: Send + 'static>(
 }
 
 async fn open(directory: &Path) -> (Log, storage::Recovered) {
+    open_with(directory, |_| {}).await
+}
+
+async fn open_with(
+    directory: &Path,
+    change: impl FnOnce(&mut LogOptions),
+) -> (Log, storage::Recovered) {
     let (catalog, state) = Catalog::open(directory).await.unwrap();
     let mut options = LogOptions::new(directory.to_path_buf(), 0, state.life);
     options.segment_bytes = 4 << 20;
     options.first_segment_bytes = 1 << 20;
     options.frame_bytes = 64 << 10;
+    change(&mut options);
     Log::open(options, catalog, &state).await.unwrap()
 }
 
@@ -125,8 +149,9 @@ fn what_is_acknowledged_is_read_now_and_after_reopening() {
 
 #[test]
 fn a_log_that_is_only_dropped_keeps_what_was_acknowledged() {
-    on_core("dropped", async |directory| {
-        for life in 0..5u64 {
+    on_core("dropped", async |_| {});
+    for life in 0..5u64 {
+        in_next_life("dropped", async move |directory| {
             let (log, recovered) = open(&directory).await;
             assert_eq!(recovered.damage, []);
             let slot = log.open_shard(ShardKey(1), DAY_MS);
@@ -135,8 +160,8 @@ fn a_log_that_is_only_dropped_keeps_what_was_acknowledged() {
                 let from = life * 300 + round * 100;
                 append(&log, batch(slot, from, from + 100, 3_000)).await;
             }
-        }
-    });
+        });
+    }
 }
 
 #[test]

@@ -27,6 +27,13 @@ pub struct ImagePart<'a> {
     pub bytes: &'a [u8],
 }
 
+impl ImagePart<'_> {
+    /// Index behind the last record.
+    pub fn end_index(&self) -> u64 {
+        self.first_index + u64::from(self.count)
+    }
+}
+
 /// One frame to come: a range of the pieces.
 #[derive(Clone, Copy, Debug)]
 struct Cut {

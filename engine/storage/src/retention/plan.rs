@@ -57,13 +57,13 @@ pub(crate) fn dead(segments: &[Candidate]) -> Vec<usize> {
 
 /// How many of `segments`, of which a reader asks for the first, are to be written into one file.
 /// A sequential reader will want those behind it too, and larger parts are cheaper to read. 0 if it
-/// stays as it is.
+/// stays as it is. The newest does: recovery can rebuild its table only from frames of the chain.
 pub(crate) fn requested_count(segments: &[Candidate], bounds: &PlanBounds) -> usize {
     let mut live_bytes = 0;
     let wanted = |one: &&Candidate| {
         live_bytes += one.live_bytes;
         let fits = live_bytes <= bounds.live_bytes_max;
-        one.is_known && one.may_rewrite && one.gains_order && fits
+        one.is_known && one.may_rewrite && one.gains_order && !one.is_newest && fits
     };
     segments.iter().take(RUN_COUNT_MAX).take_while(wanted).count()
 }
@@ -220,6 +220,7 @@ mod tests {
         check(&[full, ordered], 1);
         check(&[ordered, full], 0);
         check(&[full, Candidate { may_rewrite: false, ..full }], 1);
+        check(&[full, Candidate { is_newest: true, ..full }], 1);
         // What does not fit the memory stays as it is.
         check(&[Candidate { live_bytes: 200 * MIB, ..full }, full], 0);
     }
