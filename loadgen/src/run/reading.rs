@@ -150,7 +150,17 @@ impl Pass for First {
     fn take(&self, shard: u32, result: &GetResult) {
         let before = clock::now();
         let mut readback = self.readback.borrow_mut();
-        result.chunks.iter().for_each(|chunk| readback.take(shard, chunk));
+        for chunk in &result.chunks {
+            let mut records = chunk.records();
+            let mut count = 0;
+            for record in &mut records {
+                readback.take(shard, record);
+                count += 1;
+            }
+            if count != chunk.count || !records.rest().is_empty() {
+                readback.malformed(shard, chunk.first_index);
+            }
+        }
         let took = clock::now().as_nanos() - before.as_nanos();
         self.busy_ns.set(self.busy_ns.get() + took);
     }
@@ -171,7 +181,7 @@ struct Second {
 impl Pass for Second {
     fn take(&self, shard: u32, result: &GetResult) {
         let mut naming = self.naming.borrow_mut();
-        result.chunks.iter().for_each(|chunk| naming.take(shard, chunk));
+        result.records().for_each(|record| naming.take(shard, record));
     }
 
     fn complete(&self, _shard: u32) {}

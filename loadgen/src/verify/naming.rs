@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use gyre::embed::Chunk;
+use gyre::embed::Record;
 
 use super::ledger::NAMED_MAX;
 use super::readback::{Readback, shard_of};
@@ -40,30 +40,28 @@ impl Naming {
         Naming { readback, named, key: Vec::new(), explained, searched }
     }
 
-    /// Records of a suspect, as in the first pass.
-    pub fn take(&mut self, shard: u32, chunk: &Chunk) {
+    /// The next record of a suspect, as in the first pass.
+    pub fn take(&mut self, shard: u32, record: Record<'_>) {
         let readback = Rc::clone(&self.readback);
         let expectation = &readback.expectation;
-        for record in chunk.records() {
-            let Ok(decoded) = expectation.payloads.decode(record.data) else { continue };
-            let identity = decoded.record;
-            let Identity { producer, sequence } = identity;
-            let predicted = shard_of(expectation, identity, &mut self.key);
-            if predicted != shard && self.key == record.key {
-                self.named.wrong_shard += 1;
-                self.name(format!(
-                    "record {sequence} of producer {producer} is in shard {shard}; the MD5 of its \
-                     key says {predicted}"
-                ));
-            } else if let Some(acked) = self.acked_elsewhere(shard, identity, record.index) {
-                self.named.sequence_violations += 1;
-                self.explained.push(shard);
-                self.name(format!(
-                    "record {sequence} of producer {producer} was acknowledged as record {acked} of \
-                     shard {shard} and read as {}",
-                    record.index
-                ));
-            }
+        let Ok(decoded) = expectation.payloads.decode(record.data) else { return };
+        let identity = decoded.record;
+        let Identity { producer, sequence } = identity;
+        let predicted = shard_of(expectation, identity, &mut self.key);
+        if predicted != shard && self.key == record.key {
+            self.named.wrong_shard += 1;
+            self.name(format!(
+                "record {sequence} of producer {producer} is in shard {shard}; the MD5 of its key \
+                 says {predicted}"
+            ));
+        } else if let Some(acked) = self.acked_elsewhere(shard, identity, record.index) {
+            self.named.sequence_violations += 1;
+            self.explained.push(shard);
+            self.name(format!(
+                "record {sequence} of producer {producer} was acknowledged as record {acked} of \
+                 shard {shard} and read as {}",
+                record.index
+            ));
         }
     }
 
