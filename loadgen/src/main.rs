@@ -3,13 +3,12 @@
 #![forbid(unsafe_code)]
 
 use clap::Parser;
-use gyre::embed::EngineConfig;
 use loadgen::cli::{Cli, Command, PlanFlags, RunFlags, SharedFlags};
 use loadgen::dry_run::dry_run;
 use loadgen::exit_code::ExitCode;
 use loadgen::plan::plan;
-use loadgen::report::{self, Environment, Finished};
-use loadgen::run::{LiveMode, RunOptions, run};
+use loadgen::report::{self, Finished};
+use loadgen::run::{LiveMode, Ran, RunOptions, run};
 use loadgen::scenario::Scenario;
 use serde::Serialize;
 use std::fmt::Display;
@@ -80,9 +79,7 @@ fn carry_out(
         return show(&dry_run(scenario), shared);
     }
     match run(scenario, options) {
-        Ok(outcome) => {
-            let environment = Environment::known_from(&outcome);
-            let flush = EngineConfig::new(outcome.engine.data.clone()).flush;
+        Ok(Ran { outcome, environment, flush }) => {
             let finished = Finished::new(&outcome, &environment, flush, shared);
             report::deliver(&finished, shared, publish)
         }

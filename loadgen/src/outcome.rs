@@ -171,8 +171,6 @@ pub struct EngineOutcome {
     pub after: Vec<CoreStats>,
     /// Counters at the end of everything, reading back included.
     pub last: Vec<CoreStats>,
-    /// CPU time of its threads in the measured time; `None` where it cannot be read.
-    pub cpu: Option<Duration>,
     /// Bytes of segments that were made ready before the load.
     pub prepared_bytes: u64,
     /// How long that took.

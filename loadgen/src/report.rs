@@ -37,7 +37,7 @@ use crate::exit_code::ExitCode;
 use crate::outcome::Outcome;
 use document::Document;
 use files::{Place, RunFiles};
-use gyre::embed::{CoreStats, FlushMethod, LogCounters};
+use gyre::embed::FlushMethod;
 use provenance::{Provenance, moment, utc_compact};
 use std::collections::BTreeMap;
 use std::io;
@@ -61,34 +61,6 @@ pub struct Environment {
     pub resources: Resources,
     /// How near that is to what it can do.
     pub roofline: Roofline,
-}
-
-impl Environment {
-    /// What the run itself knows of the machine. The rest stands null with its reason until somebody
-    /// measures it.
-    #[must_use]
-    pub fn known_from(outcome: &Outcome) -> Self {
-        let mut environment = Self::default();
-        let (engine, generator) = (&outcome.engine, &outcome.generator);
-        environment.affinity =
-            Affinity { server: Some(engine.cpus.clone()), generator: Some(generator.cpus.clone()) };
-        let sum = |of: fn(&LogCounters) -> u64| {
-            let over = |stats: &[CoreStats]| stats.iter().flat_map(|core| &core.logs).map(of).sum();
-            let (before, after): (u64, u64) = (over(&engine.before), over(&engine.after));
-            after.saturating_sub(before)
-        };
-        let resources = &mut environment.resources;
-        resources.server.flushes = Some(sum(|log| log.flushes));
-        let payload_bytes = outcome.load.counters.acked_bytes;
-        resources.server.bytes_written_per_payload_byte = (payload_bytes > 0).then(|| {
-            round::to_digits(sum(|log| log.bytes_written) as f64 / payload_bytes as f64, 4)
-        });
-        let us = generator.self_stall_max.as_nanos() as f64 / 1e3;
-        resources.generator.load_pct = Some(round::to_digits(generator.load_pct, 3));
-        resources.generator.self_stall_max_us = Some(round::to_digits(us, 4));
-        resources.generator.self_stall_pct = Some(round::to_digits(generator.self_stall_pct, 3));
-        environment
-    }
 }
 
 /// Everything that a report is made of.

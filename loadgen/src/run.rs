@@ -1,8 +1,8 @@
 //! One run, from a scenario to what is left of it.
 //!
 //! ```text
-//!   place cores ─► data folder ─► engine ─► prepare segments ─► (search) ─► load ─► read back ─► judge
-//!     places        folder        subject                       search     load     reading    judge
+//!   places ─► folder ─► surroundings ─► subject ─► (search) ─► load ─► reading ─► surroundings ─► judge
+//!   CPUs      data      calm? probes    engine      rate                read back    probes
 //! ```
 //! The calling thread becomes a core that only waits and shows how things stand; the load runs on
 //! generator cores of its own, the engine on its own.
@@ -10,18 +10,22 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gyre::embed::FlushMethod;
 use runtime::cores::{self, CoreConfig};
 use runtime::signal;
 
 use crate::cli::Plant;
+use crate::environment::meters::Usage;
 use crate::exit_code::ExitCode;
 use crate::outcome::{EngineOutcome, Outcome};
+use crate::report::Environment;
 use crate::scenario::Scenario;
 
 pub use self::live::{Live, LiveMode};
 use self::load::Loaded;
 use self::places::Places;
 use self::subject::Subject;
+use self::surroundings::Surroundings;
 
 mod folder;
 pub mod judge;
@@ -31,6 +35,7 @@ mod places;
 mod reading;
 mod search;
 mod subject;
+mod surroundings;
 
 /// What decides a run beside its scenario.
 #[derive(Clone, Debug, Default)]
@@ -87,39 +92,59 @@ struct Finished {
     last: Vec<gyre::embed::CoreStats>,
 }
 
+/// A run and the machine around it.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// What was measured.
+    pub outcome: Outcome,
+    /// Where.
+    pub environment: Environment,
+    /// How the engine made writes durable.
+    pub flush: FlushMethod,
+}
+
 /// Carries out a run. Blocks; not to be called on a core.
 ///
 /// # Errors
 /// Where nothing was measured; the sentence says why.
-pub fn run(scenario: &Scenario, options: &RunOptions) -> Result<Outcome, Failure> {
+pub fn run(scenario: &Scenario, options: &RunOptions) -> Result<Ran, Failure> {
     signal::watch().map_err(Failure::could_not)?;
     let mut live = Live::new(options.live);
     let places = Places::choose(scenario)?;
     places.warnings.iter().for_each(|warning| live.note(warning));
     let folder = folder::Folder::open(options)?;
-    let subject = Subject::start(scenario, options, &places, folder.path())?;
+    let config = Subject::config(scenario, options, &places, folder.path());
+    let flush = config.flush;
+    let surroundings = Surroundings::look(scenario, options, &places, flush, &mut live)?;
+    let subject = Subject::start(config)?;
     let report = subject.report().clone();
-    let finished = {
-        let (scenario, options, places) = (scenario.clone(), options.clone(), places.clone());
-        let (rig, data) = (subject.rig(&places), folder.path().to_owned());
-        let waiting = CoreConfig {
-            name: "loadgen".to_owned(),
-            cpu: None,
-            io_memory_bytes: 64 << 10,
-            spin: Duration::ZERO,
-        };
-        let main = move || async move {
-            let stages = Stages { scenario, options, rig, data, live };
-            stages.run().await
-        };
-        cores::block_on(waiting, main).map_err(Failure::could_not)?
+    let (stages, finished) = {
+        let rig = subject.rig(&places, folder.path());
+        let (scenario, options) = (scenario.clone(), options.clone());
+        let stages = Stages { scenario, options, rig, live };
+        on_waiting_core(stages)?
     };
+    live = stages.live;
     let shutdown = subject.shutdown();
     let data = folder.path().to_owned();
     let data_kept = folder.close(options.keep_data)?;
-    let finished = finished?;
+    let Finished { scenario, search, loaded, verify, prepared, last } = finished?;
     shutdown?;
-    let Finished { scenario, search, loaded, verify, prepared, last } = finished;
+    let around = surroundings::Run {
+        scenario: &scenario,
+        places: &places,
+        load: &loaded.load,
+        generator: &loaded.generator,
+        before: &loaded.before,
+        after: &loaded.after,
+        usage: loaded.usage.as_ref(),
+    };
+    let environment = surroundings.environment(&around, &mut live);
+    let machine = judge::Machine {
+        complaints: surroundings::complaints(&environment),
+        engine_core_pct: loaded.usage.as_ref().and_then(Usage::busiest_engine_core_pct),
+        disk_write_ratio: environment.roofline.disk_write_ratio,
+    };
     let engine = EngineOutcome {
         report,
         cpus: places.engine_cpus.clone(),
@@ -128,11 +153,27 @@ pub fn run(scenario: &Scenario, options: &RunOptions) -> Result<Outcome, Failure
         before: loaded.before.clone(),
         after: loaded.after.clone(),
         last,
-        cpu: loaded.engine_cpu,
         prepared_bytes: prepared.bytes,
         prepared_took: prepared.took,
     };
-    judge::outcome(scenario, search, loaded, verify, engine)
+    let outcome = judge::outcome(scenario, search, loaded, verify, engine, &machine)?;
+    Ok(Ran { outcome, environment, flush })
+}
+
+/// Makes the calling thread a core that waits for the stages. Gives them back, for their live view.
+fn on_waiting_core(stages: Stages) -> Result<(Stages, Result<Finished, Failure>), Failure> {
+    let waiting = CoreConfig {
+        name: "loadgen".to_owned(),
+        cpu: None,
+        io_memory_bytes: 64 << 10,
+        spin: Duration::ZERO,
+    };
+    let main = move || async move {
+        let mut stages = stages;
+        let finished = stages.run().await;
+        (stages, finished)
+    };
+    cores::block_on(waiting, main).map_err(Failure::could_not)
 }
 
 /// What the waiting core does.
@@ -140,14 +181,12 @@ struct Stages {
     scenario: Scenario,
     options: RunOptions,
     rig: subject::Rig,
-    data: PathBuf,
     live: Live,
 }
 
 impl Stages {
-    async fn run(mut self) -> Result<Finished, Failure> {
-        let prepared =
-            subject::prepare(&self.rig, &self.scenario, &self.data, &mut self.live).await?;
+    async fn run(&mut self) -> Result<Finished, Failure> {
+        let prepared = subject::prepare(&self.rig, &self.scenario, &mut self.live).await?;
         let mut scenario = self.scenario.clone();
         let mut search = None;
         if self.options.search {
@@ -155,7 +194,7 @@ impl Stages {
             search::settle(&mut scenario, &found)?;
             search = Some(found);
         }
-        let plan = load::LoadPlan::new(&scenario, &self.options);
+        let plan = load::LoadPlan::new(&scenario, &self.options, true);
         let mut loaded = load::load(&self.rig, &plan, "measure", &mut self.live).await?;
         let verify = reading::read_back(&self.rig, &mut loaded, &mut self.live).await?;
         let last = self.rig.client.stats().await.map_err(Failure::could_not)?;

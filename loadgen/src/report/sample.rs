@@ -202,7 +202,6 @@ fn engine() -> EngineOutcome {
         before: Vec::new(),
         after: Vec::new(),
         last: Vec::new(),
-        cpu: Some(Duration::from_secs(2)),
         prepared_bytes: 2 << 30,
         prepared_took: Duration::from_millis(1_500),
     }

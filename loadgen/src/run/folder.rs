@@ -65,7 +65,7 @@ impl Drop for Folder {
 }
 
 /// Cargo's target directory where this binary lies in one, else the working directory.
-fn home() -> PathBuf {
+pub(super) fn home() -> PathBuf {
     let binary = std::env::current_exe().unwrap_or_default();
     let target = binary.ancestors().find(|folder| folder.join(TARGET_MARK).is_file());
     target.map_or_else(|| PathBuf::from("."), Path::to_path_buf)

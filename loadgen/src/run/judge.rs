@@ -1,12 +1,11 @@
 //! What may be said of a run, and how the process ends because of it (METHOD.md §2.3, §3.1, §3.2,
 //! §7). Pure: everything it needs is in what the run has left.
 
-use std::time::Duration;
-
 use gyre::embed::CoreStats;
 
 use super::Failure;
 use super::load::Loaded;
+use crate::environment::roofline::{DISK_RATIO, ENGINE_CORE_PCT, GENERATOR_LOAD_PCT};
 use crate::exit_code::ExitCode;
 use crate::outcome::{
     EngineOutcome, GeneratorOutcome, Load, Outcome, QuantileValidity, Search, SloOutcome, Validity,
@@ -27,8 +26,17 @@ const LAG_NS_MAX: u64 = 100_000;
 const LAG_SHARE_MAX: f64 = 0.1;
 /// The part of 1 - q that stalls of the generator may take.
 const STALL_SHARE_MAX: f64 = 0.1;
-/// From this load on a generator is the limit of a closed loop.
-const BUSY_PCT: f64 = 90.0;
+
+/// What the machine says about the measured time.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Machine {
+    /// What it says against the run.
+    pub complaints: Vec<String>,
+    /// The busiest engine core.
+    pub engine_core_pct: Option<f64>,
+    /// Bytes written, of what the disk's probe reached.
+    pub disk_write_ratio: Option<f64>,
+}
 
 /// Puts everything together.
 ///
@@ -40,6 +48,7 @@ pub(super) fn outcome(
     loaded: Loaded,
     verify: Verification,
     engine: EngineOutcome,
+    machine: &Machine,
 ) -> Result<Outcome, Failure> {
     let Loaded { load, ended, generator, started_unix_ms, .. } = loaded;
     load.counters
@@ -50,8 +59,7 @@ pub(super) fn outcome(
         let sentence = "interrupted before anything was measured".to_owned();
         return Err(Failure { code: ExitCode::Interrupted, sentence });
     }
-    let engine_busy_pct = engine.cpu.map(|cpu| busy_pct(cpu, &engine, load.measured_ns));
-    let validity = validity(&load, &generator, &scenario.slo, engine_busy_pct);
+    let validity = validity(&load, &generator, &scenario.slo, machine);
     let slo = slo(&scenario.slo, &load);
     let mut outcome = Outcome {
         scenario,
@@ -77,7 +85,7 @@ pub(super) fn step(
     load: &Load,
     generator: &GeneratorOutcome,
 ) -> Result<Option<String>, String> {
-    let validity = validity(load, generator, &scenario.slo, None);
+    let validity = validity(load, generator, &scenario.slo, &Machine::default());
     if let Some(reason) = validity.reasons.into_iter().next() {
         return Err(reason);
     }
@@ -88,24 +96,25 @@ pub(super) fn step(
     Ok(broken.map(|slo| format!("{} was {}", slo.expression, slo.observed)))
 }
 
-fn busy_pct(cpu: Duration, engine: &EngineOutcome, measured_ns: u64) -> f64 {
-    let cores = engine.report.cores.max(1) as f64;
-    100.0 * cpu.as_nanos() as f64 / measured_ns.max(1) as f64 / cores
-}
-
 /// Whether the generator left the figures alone.
 fn validity(
     load: &Load,
     generator: &GeneratorOutcome,
     slo: &SloSettings,
-    engine_busy_pct: Option<f64>,
+    machine: &Machine,
 ) -> Validity {
+    let mut validity = Validity {
+        ok: machine.complaints.is_empty(),
+        reasons: machine.complaints.clone(),
+        ..Validity::default()
+    };
     if !load.open_loop {
-        let engine_is_busy = engine_busy_pct.is_some_and(|pct| pct >= BUSY_PCT);
-        let generator_limited = generator.load_pct >= BUSY_PCT && !engine_is_busy;
-        return Validity { ok: true, generator_limited, ..Validity::default() };
+        let engine_is_busy = machine.engine_core_pct.is_some_and(|pct| pct >= ENGINE_CORE_PCT);
+        let disk_is_busy = machine.disk_write_ratio.is_some_and(|ratio| ratio >= DISK_RATIO);
+        let generator_is_busy = generator.load_pct >= GENERATOR_LOAD_PCT;
+        validity.generator_limited = generator_is_busy && !engine_is_busy && !disk_is_busy;
+        return validity;
     }
-    let mut validity = Validity { ok: true, ..Validity::default() };
     let must_hold = must_hold(slo);
     let calls = load.latency(Kind::Response).calls();
     for q in QUANTILES {

@@ -58,6 +58,17 @@ impl Live {
         self.line(&format!("{stage:<8} {sentence}"));
     }
 
+    /// Something has to be waited for.
+    pub(super) fn waiting(&mut self, why: &str) {
+        let stage = self.stage;
+        if self.is_terminal {
+            self.write(&format!("\r\x1b[K{stage:<8} waiting: {why}"));
+        } else if self.told_s == 0 {
+            self.told_s = 1;
+            self.line(&format!("{stage:<8} waiting: {why}"));
+        }
+    }
+
     /// Something that the reader should know.
     pub(super) fn note(&mut self, sentence: &str) {
         self.line(&format!("note     {sentence}"));

@@ -13,8 +13,9 @@ use runtime::{clock, random, task};
 
 use super::live::Live;
 use super::subject::Rig;
-use super::{Failure, RunOptions};
+use super::{Failure, RunOptions, surroundings};
 use crate::batch::{BatchMaker, BatchPlan};
+use crate::environment::meters::{Meters, Usage};
 use crate::keys::Keys;
 use crate::outcome::{GeneratorOutcome, Load, Shards};
 use crate::payload::Payloads;
@@ -44,15 +45,17 @@ pub(super) struct LoadPlan {
     pub scenario: Scenario,
     pub slow: Option<Duration>,
     pub measured: Measured,
+    /// Somebody wants to know what it took.
+    pub metered: bool,
 }
 
 impl LoadPlan {
     /// The scenario's load.
-    pub(super) fn new(scenario: &Scenario, options: &RunOptions) -> LoadPlan {
+    pub(super) fn new(scenario: &Scenario, options: &RunOptions, metered: bool) -> LoadPlan {
         let from_ns = nanos(scenario.run.warmup.0);
         let until_ns = from_ns + nanos(scenario.run.measure.0);
         let measured = Measured { from_ns, until_ns };
-        LoadPlan { scenario: scenario.clone(), slow: options.slow(), measured }
+        LoadPlan { scenario: scenario.clone(), slow: options.slow(), measured, metered }
     }
 
     fn pace(&self) -> Pace {
@@ -99,7 +102,8 @@ pub(super) struct Loaded {
     pub generator: GeneratorOutcome,
     pub before: Vec<CoreStats>,
     pub after: Vec<CoreStats>,
-    pub engine_cpu: Option<Duration>,
+    /// What the measured time took; `None` where nobody watched.
+    pub usage: Option<Usage>,
     pub started_unix_ms: u64,
 }
 
@@ -124,9 +128,11 @@ pub(super) async fn load(
     crew.go.drain(..).for_each(|go| go.send(start));
     let at = |ns: u64| start + Duration::from_nanos(ns);
     crew.watch_until(at(plan.measured.from_ns), start, plan.measured, live).await;
+    let meters = plan.metered.then(|| Meters::start(surroundings::watched(&rig.data)));
     let before = rig.client.stats().await.map_err(Failure::could_not)?;
     crew.watch_until(at(plan.measured.until_ns), start, plan.measured, live).await;
     let after = rig.client.stats().await.map_err(Failure::could_not)?;
+    let usage = meters.map(Meters::stop);
     let cpus = rig.generator_cpus.clone();
     let worked = crew.join().await;
     let expectation = Expectation {
@@ -147,7 +153,7 @@ pub(super) async fn load(
         generator,
         before,
         after,
-        engine_cpu: None,
+        usage,
         started_unix_ms,
     })
 }

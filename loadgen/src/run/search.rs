@@ -124,7 +124,7 @@ async fn try_rate(
     let long_enough = Duration::from_secs_f64(STEP_CALLS as f64 / calls_per_s);
     scenario.run.measure = Span(long_enough.max(STEP_MIN));
     scenario.run.warmup = Span(STEP_WARMUP);
-    let loaded = load(rig, &LoadPlan::new(&scenario, options), "search", live).await?;
+    let loaded = load(rig, &LoadPlan::new(&scenario, options, false), "search", live).await?;
     rig.client.delete_stream(loaded.stream.name()).await.map_err(Failure::could_not)?;
     Ok(loaded)
 }

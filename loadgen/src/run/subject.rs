@@ -1,6 +1,6 @@
 //! The engine under test, in this process: start, prepare, stop.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gyre::embed::{
@@ -32,15 +32,18 @@ pub(super) struct Subject {
 pub(super) struct Rig {
     pub client: Client,
     pub generator_cpus: Vec<usize>,
+    /// The data folder.
+    pub data: PathBuf,
 }
 
 impl Subject {
-    pub(super) fn start(
+    /// How an engine would be started.
+    pub(super) fn config(
         scenario: &Scenario,
         options: &RunOptions,
         places: &Places,
         data: &Path,
-    ) -> Result<Subject, Failure> {
+    ) -> EngineConfig {
         let mut config = EngineConfig::new(data.to_owned());
         config.cores = places.engine_cores;
         config.cpus.clone_from(&places.engine_cpus);
@@ -52,6 +55,10 @@ impl Subject {
         };
         // The streams of a search beside the one that is measured.
         config.shards_max = config.shards_max.max(2 * scenario.stream.shards);
+        config
+    }
+
+    pub(super) fn start(config: EngineConfig) -> Result<Subject, Failure> {
         let engine = Engine::start(config).map_err(Failure::could_not)?;
         Ok(Subject { engine })
     }
@@ -60,9 +67,9 @@ impl Subject {
         self.engine.report()
     }
 
-    pub(super) fn rig(&self, places: &Places) -> Rig {
+    pub(super) fn rig(&self, places: &Places, data: &Path) -> Rig {
         let generator_cpus = places.generator_cpus.clone();
-        Rig { client: self.engine.client(), generator_cpus }
+        Rig { client: self.engine.client(), generator_cpus, data: data.to_owned() }
     }
 
     pub(super) fn shutdown(self) -> Result<(), Failure> {
@@ -95,10 +102,9 @@ pub(super) struct PreparedBytes {
 pub(super) async fn prepare(
     rig: &Rig,
     scenario: &Scenario,
-    data: &Path,
     live: &mut Live,
 ) -> Result<PreparedBytes, Failure> {
-    let free = free_bytes(data)?;
+    let free = free_bytes(&rig.data)?;
     let bytes = needed_bytes(scenario).min(free / FREE_SHARE);
     live.begin("prepare");
     let began = clock::now();

@@ -434,7 +434,11 @@ mod tests {
             assert!(found.named[0].contains(sentence), "{sentence}: {:?}", found.named);
         };
         let lost = |stored: &mut Vec<Stored>| drop(stored.remove(77));
-        check(lost, [1, 0, 0, 0, 0, 0], "record 77 of producer 0 was acknowledged and is not there");
+        check(
+            lost,
+            [1, 0, 0, 0, 0, 0],
+            "record 77 of producer 0 was acknowledged and is not there",
+        );
         let doubled = |stored: &mut Vec<Stored>| {
             let mut copy = stored[50].clone();
             copy.index = 10_000;

@@ -1,0 +1,197 @@
+//! The machine around a run: whether it is calm, what it can do before and after, what was used.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Duration;
+
+use gyre::embed::{CoreStats, FlushMethod, LogCounters};
+use runtime::signal;
+
+use super::folder::home;
+use super::live::Live;
+use super::places::Places;
+use super::{Failure, RunOptions};
+use crate::environment::affinity::Affinity;
+use crate::environment::hardware::fingerprint;
+use crate::environment::meters::{ServerWork, ThreadGroup, Usage, Watched};
+use crate::environment::preflight::{Preflight, PreflightPlan, preflight};
+use crate::environment::probes::{ProbeFigures, ProbeFlush, ProbePlan, Probes, probe};
+use crate::environment::reasons::Reasons;
+use crate::environment::resources::{GeneratorResources, Resources};
+use crate::environment::roofline::{Measured, Roofline, roofline};
+use crate::environment::system::System;
+use crate::exit_code::ExitCode;
+use crate::outcome::{GeneratorOutcome, Load};
+use crate::report::Environment;
+use crate::scenario::{Durability, LimitsSetting, Scenario};
+
+/// What must be free on the disk.
+const FREE_BYTES_MIN: u64 = 4 << 30;
+/// The probes' file; kept and used again.
+const PROBE_FILE: &str = "loadgen-probe";
+/// Records a second of one shard.
+const SHARD_RECORDS_PER_S: f64 = 1_000.0;
+
+/// What was found before the engine started.
+pub(super) struct Surroundings {
+    preflight: Preflight,
+    plan: ProbePlan,
+    before: ProbeFigures,
+}
+
+impl Surroundings {
+    /// Waits for a calm machine, and probes it. Blocks; not to be called on a core.
+    pub(super) fn look(
+        scenario: &Scenario,
+        options: &RunOptions,
+        places: &Places,
+        flush: FlushMethod,
+        live: &mut Live,
+    ) -> Result<Surroundings, Failure> {
+        let mut plan = PreflightPlan::new(home(), FREE_BYTES_MIN);
+        if options.force {
+            plan.wait_max = Duration::ZERO;
+        }
+        live.begin("calm?");
+        let preflight = preflight(&plan, &mut |found| {
+            live.waiting(&found.complaints().join("; "));
+            if signal::is_interrupted() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        interrupted()?;
+        live.end(&match preflight.complaints() {
+            none if none.is_empty() => "the machine is calm".to_owned(),
+            complaints => complaints.join("; "),
+        });
+        let mut plan = ProbePlan::new(home().join(PROBE_FILE));
+        plan.cpu = places.engine_cpus.first().copied();
+        plan.other_cpu = places.generator_cpus.first().copied();
+        plan.flush = match (scenario.stream.durability, flush) {
+            (Durability::Written, _) => ProbeFlush::Never,
+            (Durability::Durable, FlushMethod::Fdatasync) => ProbeFlush::Fdatasync,
+            (Durability::Durable, FlushMethod::Dsync) => ProbeFlush::Dsync,
+        };
+        let before = probed(&plan, live);
+        interrupted()?;
+        Ok(Surroundings { preflight, plan, before })
+    }
+
+    /// Everything about the machine, once the run is over. Blocks; not to be called on a core.
+    pub(super) fn environment(self, run: &Run<'_>, live: &mut Live) -> Environment {
+        let after = (!signal::is_interrupted()).then(|| probed(&self.plan, live));
+        let probes = Probes::new(self.before, after);
+        let work = work(run);
+        let mut reasons = Reasons::default();
+        let (cpu_pct, server, host) = match run.usage {
+            Some(usage) => (usage.generator_cpu_pct(), usage.server(&work), usage.host()),
+            None => (Err("not measured".to_owned()), Default::default(), Default::default()),
+        };
+        let ceiling = Err("there is no stub yet to measure it on".to_owned());
+        let generator = GeneratorResources {
+            load_pct: Some(run.generator.load_pct),
+            cpu_pct: reasons.keep("cpu_pct", cpu_pct),
+            self_stall_max_us: Some(run.generator.self_stall_max.as_secs_f64() * 1e6),
+            self_stall_pct: Some(run.generator.self_stall_pct),
+            ceiling_records_per_s: reasons.keep("ceiling_records_per_s", ceiling),
+            null_reasons: reasons,
+        };
+        Environment {
+            hardware: fingerprint(&home()),
+            system: System::read(),
+            roofline: run.roofline(&probes.mean),
+            probes,
+            preflight: self.preflight,
+            affinity: Affinity {
+                server: Some(run.places.engine_cpus.clone()),
+                generator: Some(run.places.generator_cpus.clone()),
+            },
+            resources: Resources { server, generator, host },
+        }
+    }
+}
+
+/// Whom the meters of a load watch.
+pub(super) fn watched(data: &Path) -> Watched {
+    Watched {
+        server: Some(ThreadGroup::named("gyre-")),
+        generator: ThreadGroup::named("generator-"),
+        data: Some(data.to_owned()),
+    }
+}
+
+fn interrupted() -> Result<(), Failure> {
+    if !signal::is_interrupted() {
+        return Ok(());
+    }
+    let sentence = "interrupted before anything was measured".to_owned();
+    Err(Failure { code: ExitCode::Interrupted, sentence })
+}
+
+fn probed(plan: &ProbePlan, live: &mut Live) -> ProbeFigures {
+    live.begin("probe");
+    let figures = probe(plan);
+    let shown =
+        |figure: Option<f64>| figure.map_or("n/a".to_owned(), |figure| format!("{figure:.0}"));
+    live.end(&format!(
+        "disk {} MB/s flushed, 4 KiB write + flush {} µs, read {} MB/s",
+        shown(figures.seq_write_mb_s),
+        shown(figures.write_flush_p50_us),
+        shown(figures.seq_read_mb_s),
+    ));
+    figures
+}
+
+/// A run, as its surroundings are asked about it.
+pub(super) struct Run<'a> {
+    pub scenario: &'a Scenario,
+    pub places: &'a Places,
+    pub load: &'a Load,
+    pub generator: &'a GeneratorOutcome,
+    pub before: &'a [CoreStats],
+    pub after: &'a [CoreStats],
+    pub usage: Option<&'a Usage>,
+}
+
+impl Run<'_> {
+    fn rose(&self, of: fn(&LogCounters) -> u64) -> u64 {
+        let sum =
+            |stats: &[CoreStats]| stats.iter().flat_map(|core| &core.logs).map(of).sum::<u64>();
+        sum(self.after).saturating_sub(sum(self.before))
+    }
+
+    fn roofline(&self, probes: &ProbeFigures) -> Roofline {
+        let seconds = self.load.measured_ns.max(1) as f64 / 1e9;
+        let shards = f64::from(self.scenario.stream.shards);
+        let limited = self.scenario.stream.limits == LimitsSetting::Aws;
+        roofline(&Measured {
+            frame_bytes_per_s: Some(self.rose(|log| log.frame_bytes) as f64 / seconds),
+            flushes_per_s: Some(self.rose(|log| log.flushes) as f64 / seconds),
+            seq_write_mb_s: probes.seq_write_mb_s,
+            write_flush_per_s: probes.write_flush_per_s,
+            engine_core_pct: self.usage.and_then(Usage::busiest_engine_core_pct),
+            generator_load_pct: Some(self.generator.load_pct),
+            acked_per_s: self.load.counters.acked_records as f64 / seconds,
+            generator_ceiling_per_s: None,
+            shard_limit_per_s: limited.then_some(shards * SHARD_RECORDS_PER_S),
+        })
+    }
+}
+
+fn work(run: &Run<'_>) -> ServerWork {
+    ServerWork {
+        acked_records: run.load.counters.acked_records,
+        payload_bytes: run.load.counters.acked_bytes,
+        flushes: Some(run.rose(|log| log.flushes)),
+        written_bytes: Some(run.rose(|log| log.bytes_written)),
+    }
+}
+
+/// What the machine says against a run.
+pub(super) fn complaints(environment: &Environment) -> Vec<String> {
+    let mut found = environment.preflight.complaints();
+    found.extend(environment.resources.host.contended());
+    found
+}
