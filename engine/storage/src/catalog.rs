@@ -21,6 +21,7 @@ use runtime::task;
 
 pub use self::damage::{CatalogDamage, CatalogFile};
 use self::encode::LOGS_MAX;
+pub use self::look::CatalogLook;
 use self::mutation::Scope;
 pub use self::mutation::{FileEntry, Mutation, SegmentEntry};
 pub use self::recovery::Unreadable;
@@ -30,6 +31,7 @@ use self::writer::Writer;
 
 mod damage;
 mod encode;
+mod look;
 mod mutation;
 mod recovery;
 mod state;
@@ -59,6 +61,14 @@ impl Catalog {
         let (sender, receiver) = mesh::channel(QUEUE_COUNT_MAX);
         drop(task::spawn(serve(writer, receiver)));
         Ok((CatalogClient { sender }, state))
+    }
+
+    /// Reads the catalog in `directory` without opening it: nothing is written.
+    ///
+    /// # Errors
+    /// The disk's. The inner error: acknowledged entries are damaged, and it cannot be said whose.
+    pub async fn look(directory: &Path) -> Result<Result<CatalogLook, Unreadable>, IoError> {
+        look::look(directory).await
     }
 
     /// Whether `directory` holds a catalog's file, whole or not.

@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod error;
 pub mod follower;
 pub mod frame;
+pub mod inspect;
 pub mod life;
 pub mod log;
 pub mod options;

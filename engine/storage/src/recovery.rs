@@ -30,7 +30,7 @@ use crate::table;
 use self::scan::Scan;
 use self::suspects::Suspects;
 
-mod scan;
+pub(crate) mod scan;
 mod suspects;
 
 /// Segments behind the one with a broken frame in which evidence is searched: what is in flight

@@ -224,7 +224,7 @@ async fn zero(file: &File) -> Result<(), IoError> {
 }
 
 /// The file's bytes, cut to whole blocks; none if it is not there.
-async fn read_file(path: &Path) -> Result<Vec<u8>, CatalogError> {
+pub(super) async fn read_file(path: &Path) -> Result<Vec<u8>, IoError> {
     if !file::exists(path).await? {
         return Ok(Vec::new());
     }

@@ -9,20 +9,20 @@ use crate::frame::{self, BLOCK_BYTES, HEADER_BYTES};
 const WINDOW_BYTES: u64 = 1 << 20;
 
 /// A window over one file.
-pub(super) struct Scan {
+pub(crate) struct Scan {
     file: File,
     start: u64,
     window: Option<Buffer>,
 }
 
 impl Scan {
-    pub(super) fn new(file: File) -> Scan {
+    pub(crate) fn new(file: File) -> Scan {
         Scan { file, start: 0, window: None }
     }
 
     /// The bytes from `position` on, at least those of the frame whose header stands there; fewer
     /// where the file ends before. `None` behind the file's end.
-    pub(super) async fn frame(&mut self, position: u64) -> Result<Option<&[u8]>, IoError> {
+    pub(crate) async fn frame(&mut self, position: u64) -> Result<Option<&[u8]>, IoError> {
         assert!(position.is_multiple_of(BLOCK_BYTES as u64));
         if position >= self.file.bytes() {
             return Ok(None);
