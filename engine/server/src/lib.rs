@@ -1,4 +1,5 @@
-//! The Kinesis-compatible stream engine, as a library. See ARCHITECTURE.md.
+//! The Kinesis-compatible stream engine, as a library and as the process `gyre`. See
+//! ARCHITECTURE.md.
 //!
 //! Cores own logs, logs own shards; who wants something of a shard sends its core a message. It
 //! must never lock anything that another core uses, and never answer before storage has.
@@ -6,6 +7,7 @@
 //! | module | what |
 //! | --- | --- |
 //! | [`embed`] | what other crates may name |
+//! | [`cli`], [`inspect`] | the process: what is typed; a data folder looked through, offline |
 //! | `engine`, `bring_up` | threads; the steps of a start |
 //! | `core`, `owner`, `shard` | one core: its queues, its state, its shards |
 //! | `client` | the handle for requests |
@@ -15,7 +17,9 @@
 //! | `memory`, `queues` | the bounds, all arithmetic in one place |
 #![forbid(unsafe_code)]
 
+pub mod cli;
 pub mod embed;
+pub mod inspect;
 
 mod bring_up;
 mod client;
