@@ -65,6 +65,7 @@ fn options(flags: &RunFlags, shared: &SharedFlags) -> RunOptions {
         data: flags.data.clone(),
         keep_data: flags.keep_data,
         force: shared.force,
+        probes: true,
         live,
     }
 }

@@ -50,6 +50,8 @@ pub struct RunOptions {
     pub keep_data: bool,
     /// Use a folder that is not empty.
     pub force: bool,
+    /// Wait for a calm machine, and probe it before and after.
+    pub probes: bool,
     /// Where and how progress is shown.
     pub live: LiveMode,
 }

@@ -33,9 +33,11 @@ const PROBE_FILE: &str = "loadgen-probe";
 const SHARD_RECORDS_PER_S: f64 = 1_000.0;
 
 /// What was found before the engine started.
+#[derive(Default)]
 pub(super) struct Surroundings {
     preflight: Preflight,
-    plan: ProbePlan,
+    /// `None` where nothing is to be probed.
+    plan: Option<ProbePlan>,
     before: ProbeFigures,
 }
 
@@ -48,6 +50,9 @@ impl Surroundings {
         flush: FlushMethod,
         live: &mut Live,
     ) -> Result<Surroundings, Failure> {
+        if !options.probes {
+            return Ok(Surroundings::default());
+        }
         let mut plan = PreflightPlan::new(home(), FREE_BYTES_MIN);
         if options.force {
             plan.wait_max = Duration::ZERO;
@@ -76,12 +81,13 @@ impl Surroundings {
         };
         let before = probed(&plan, live);
         interrupted()?;
-        Ok(Surroundings { preflight, plan, before })
+        Ok(Surroundings { preflight, plan: Some(plan), before })
     }
 
     /// Everything about the machine, once the run is over. Blocks; not to be called on a core.
     pub(super) fn environment(self, run: &Run<'_>, live: &mut Live) -> Environment {
-        let after = (!signal::is_interrupted()).then(|| probed(&self.plan, live));
+        let plan = self.plan.filter(|_| !signal::is_interrupted());
+        let after = plan.map(|plan| probed(&plan, live));
         let probes = Probes::new(self.before, after);
         let work = work(run);
         let mut reasons = Reasons::default();

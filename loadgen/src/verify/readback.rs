@@ -150,7 +150,7 @@ impl Readback {
         let state = states.get(identity.sequence);
         if self.key != record.key {
             states.set(identity.sequence, State::Read);
-            self.altered(shard, record, identity);
+            self.altered(shard, record, identity, state);
             return;
         }
         let line = &mut self.lines[shard as usize];
@@ -177,9 +177,14 @@ impl Readback {
     }
 
     #[cold]
-    fn altered(&mut self, shard: u32, record: Record<'_>, identity: Identity) {
+    fn altered(&mut self, shard: u32, record: Record<'_>, identity: Identity, state: State) {
         self.found.corrupt += 1;
-        self.lines[shard as usize].found_count += 1;
+        if state == State::Acked {
+            // Its key is what is wrong with it; all the rest counts as it is.
+            let line = &mut self.lines[shard as usize];
+            line.found_count += 1;
+            line.read.add(identity, record.index, record.arrival_ms);
+        }
         let Identity { producer, sequence } = identity;
         let index = record.index;
         self.name(format!(
