@@ -106,10 +106,18 @@ impl Cold {
             }
             // It had come to its end.
         }
-        let is_behind = |row: &Row| row.next_index > wanted.from;
-        let low = wanted.horizon_segment;
-        let found = self.ordered_first_where(log, wanted.key, low, is_behind).await?;
-        let Some(place) = found else { return Ok(None) };
+        let mut from = wanted.from;
+        let place = loop {
+            let is_behind = |row: &Row| row.next_index > from;
+            let low = wanted.horizon_segment;
+            let found = self.ordered_first_where(log, wanted.key, low, is_behind).await?;
+            let Some(place) = found else { return Ok(None) };
+            if place.row.count > 0 {
+                break place;
+            }
+            // Rewriting left out what had expired: what comes next stands in a later segment.
+            from = place.row.next_index;
+        };
         if !self.tables.shape(&place.segment).await?.has_postings {
             return self.read_image(&place, &wanted, limit, is_first).await.map(Some);
         }

@@ -398,7 +398,7 @@ pub(crate) async fn flush_forever(log: Rc<LogInner>) {
                 return;
             }
         }
-        if log.state.borrow().failed.is_some() {
+        if log.state.borrow().failed.is_some() && !planted(Bug::AcknowledgeAfterFailure) {
             // A write failed meanwhile, and its waiters were told so.
             return;
         }
@@ -460,7 +460,9 @@ fn commit(log: &Rc<LogInner>, target: u64) {
         acknowledge(waiter);
     }
     log.durable.notify_all();
-    log.room.notify_all();
+    if !planted(Bug::ForgetRoom) {
+        log.room.notify_all();
+    }
     log.full.notify_all();
 }
 

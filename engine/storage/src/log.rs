@@ -70,11 +70,17 @@ impl Log {
         Ok((Log { inner }, recovered))
     }
 
-    /// The slot of a shard; a new shard starts empty. Its retention is set to `retention_ms`.
+    /// The slot of a shard; a new shard starts empty. Its retention is set to `retention_ms`. Where
+    /// a damaged frame does not say whose records it held, a shard that the log does not know is
+    /// refused as damaged: all that was acknowledged of it may have stood there.
     pub fn open_shard(&self, key: ShardKey, retention_ms: u64) -> ShardSlot {
         let slot = {
             let mut state = self.inner.state.borrow_mut();
-            state.shards.find_or_create(key, retention_ms)
+            let is_known = state.shards.find(key).is_some();
+            let is_suspect = state.has_nameless_damage && !is_known;
+            let slot = state.shards.find_or_create(key, retention_ms);
+            state.shards.get_mut(slot).damaged |= is_suspect;
+            slot
         };
         self.set_retention(slot, retention_ms);
         slot

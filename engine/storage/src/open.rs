@@ -20,7 +20,7 @@ use crate::log::Recovered;
 use crate::options::LogOptions;
 use crate::planted::{Bug, planted};
 use crate::pool::{self, Pool, Ready};
-use crate::recovery::{self, Base, Tail, TailSegment};
+use crate::recovery::{self, Base, Doubtful, Tail, TailSegment};
 use crate::retention::Retention;
 use crate::segment_set::SegmentSet;
 use crate::service;
@@ -46,7 +46,9 @@ pub(crate) async fn open(
     }
     file::create_directory_all(&pool::segments_directory(&options)).await?;
     // Its own name must be durable too, or a power cut takes all that is in it.
-    file::sync_directory(&options.directory).await?;
+    if !planted(Bug::ForgetFolderSync) {
+        file::sync_directory(&options.directory).await?;
+    }
     remove_orphans(&options, manifest).await?;
     let entries: Vec<SegmentEntry> = of_log(manifest, log).collect();
     let pool = make_pool(&options, catalog, manifest, &entries);
@@ -133,6 +135,8 @@ async fn found(options: &LogOptions, pool: &Pool) -> Result<Tail, OpenError> {
         arrival_ms: 0,
         damage: Vec::new(),
         scanned_bytes: 0,
+        has_nameless_damage: false,
+        doubtful: VecDeque::new(),
     })
 }
 
@@ -160,15 +164,28 @@ async fn recover(
     }
     let mut tail = recovery::recover(options, base, segments).await?;
     if !planted(Bug::ServeRecoveredUnflushed) {
-        // What was found whole may still be in the device's cache only.
-        for segment in &tail.live {
-            segment.file.flush().await?;
-        }
+        make_durable(&tail).await?;
     }
     for TailSegment { entry, file } in tail.unused.drain(..) {
         pool.add_ready(Ready { entry, file });
     }
     Ok(tail)
+}
+
+/// What was found whole may still be in the device's cache only, and a flush may have failed for it
+/// already: no later flush covers that unless it is written again. The bytes are the same, so that a
+/// sector that was durable stays what it was.
+async fn make_durable(tail: &Tail) -> Result<(), IoError> {
+    for Doubtful { file, position, bytes, .. } in &tail.doubtful {
+        if !planted(Bug::TrustFailedFlush) {
+            let frame = file.read(*position, *bytes).await?;
+            file.write(*position, Rc::new(frame)).await?;
+        }
+    }
+    for segment in &tail.live {
+        segment.file.flush().await?;
+    }
+    Ok(())
 }
 
 /// The newest segment with a whole table, and which entry comes behind it. Looks only at the
@@ -226,6 +243,7 @@ fn assemble(
         is_closed: false,
         linger_armed: false,
         damage: tail.damage,
+        has_nameless_damage: tail.has_nameless_damage,
         stats: LogStats::default(),
     };
     let retention = Retention::new(tail.arrival_ms);

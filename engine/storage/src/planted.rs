@@ -2,10 +2,24 @@
 //!
 //! Without the feature `planted-bugs` every question answers `false` at compile time.
 
-/// One deliberate bug each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Bug {
+/// The enumeration and the list of all from one place.
+macro_rules! bugs {
+    ($($(#[$attribute:meta])* $name:ident = $number:literal,)+) => {
+        /// One deliberate bug each.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Bug {
+            $($(#[$attribute])* $name = $number,)+
+        }
+
+        impl Bug {
+            /// All of them.
+            pub const ALL: &[Bug] = &[$(Bug::$name,)+];
+        }
+    };
+}
+
+bugs! {
     /// Acknowledges when the write has completed, before the flush.
     AcknowledgeBeforeFlush = 1,
     /// A write that completes acknowledges itself, whatever stands before it.
@@ -44,28 +58,19 @@ pub enum Bug {
     ReuseFileBeforeManifest = 18,
     /// A rewritten segment takes the place of the old ones before it was flushed.
     FreeOldBeforeNewDurable = 19,
-}
-
-impl Bug {
-    /// All of them.
-    pub const ALL: [Bug; 16] = [
-        Bug::AcknowledgeBeforeFlush,
-        Bug::AcknowledgeOutOfOrder,
-        Bug::FlushCreditsLaterWrites,
-        Bug::SkipSeal,
-        Bug::SkipMark,
-        Bug::TrustStaleFrame,
-        Bug::UseSegmentBeforeManifest,
-        Bug::ForgetDirectorySync,
-        Bug::DropLastIndexEntry,
-        Bug::ReadPastDurableTail,
-        Bug::IgnoreChain,
-        Bug::SkipEvidence,
-        Bug::ForgetFlushOfPreviousSegment,
-        Bug::RetryFailedFlush,
-        Bug::ArrivalFollowsWallClock,
-        Bug::ServeRecoveredUnflushed,
-    ];
+    /// The catalog acknowledges a commit before its flush.
+    CatalogAcknowledgesUnflushed = 20,
+    /// A log that has failed goes on to acknowledge what a flush under way covers.
+    AcknowledgeAfterFailure = 21,
+    /// What recovery found is flushed, but not written again: a flush that had failed for it stays
+    /// failed.
+    TrustFailedFlush = 22,
+    /// The folder of the segments has a name that is not durable.
+    ForgetFolderSync = 23,
+    /// A follower that reads for itself is fed as well.
+    FeedWhileCatchingUp = 24,
+    /// Nobody is told that there is room again.
+    ForgetRoom = 25,
 }
 
 #[cfg(feature = "planted-bugs")]

@@ -50,7 +50,7 @@ pub(crate) async fn read(
     mut limit: ReadLimit,
 ) -> Result<ReadResult, ReadError> {
     let durable_index = readable(log, slot)?;
-    let mut next = from.max(log.state.borrow().shards.get(slot).horizon);
+    let mut next = from.max(horizon(log, slot));
     let mut chunks = Vec::new();
     while next < durable_index && !limit.is_exhausted() {
         let found = match locate(log, slot, next, limit, durable_index) {
@@ -65,6 +65,11 @@ pub(crate) async fn read(
                         next = end;
                         continue;
                     }
+                    // It expired while it was looked for, and what was found no longer has it.
+                    Err(ReadError::Damaged { .. }) if horizon(log, slot) > next => {
+                        next = horizon(log, slot);
+                        continue;
+                    }
                     // What stands before the damage is given first.
                     Err(ReadError::Damaged { .. }) if !chunks.is_empty() => break,
                     Err(error) => return Err(error),
@@ -77,6 +82,10 @@ pub(crate) async fn read(
     }
     let millis_behind = millis_behind(log, next, durable_index, chunks.last());
     Ok(ReadResult { chunks, next, millis_behind })
+}
+
+fn horizon(log: &LogInner, slot: ShardSlot) -> u64 {
+    log.state.borrow().shards.get(slot).horizon
 }
 
 fn millis_behind(log: &LogInner, next: u64, durable_index: u64, last: Option<&Chunk>) -> u64 {

@@ -13,6 +13,8 @@
 //!
 //! It must never cut silently what was acknowledged, and never take what an earlier life abandoned.
 
+use std::collections::VecDeque;
+
 use runtime::file::{File, IoError};
 
 use crate::catalog::SegmentEntry;
@@ -68,6 +70,20 @@ pub(crate) struct Tail {
     pub arrival_ms: u64,
     pub damage: Vec<Damage>,
     pub scanned_bytes: u64,
+    /// A damaged frame may have held shards that are not in `shards`.
+    pub has_nameless_damage: bool,
+    /// The frames of which no later one says that they are durable, the oldest first.
+    pub doubtful: VecDeque<Doubtful>,
+}
+
+/// A frame that was found whole, but may stand in the device's cache only.
+pub(crate) struct Doubtful {
+    number: u64,
+    pub file: File,
+    /// Bytes.
+    pub position: u64,
+    /// With padding.
+    pub bytes: usize,
 }
 
 /// Walks the unsealed tail from `base` over `segments`, the chain's segments behind it.
@@ -133,6 +149,8 @@ impl<'a> Walk<'a> {
             arrival_ms: base.arrival_ms,
             damage,
             scanned_bytes: 0,
+            has_nameless_damage: false,
+            doubtful: VecDeque::new(),
         };
         let suspects = Suspects::default();
         Walk { options, segments, at: 0, position: 0, tail, suspects, scans }
@@ -145,7 +163,7 @@ impl<'a> Walk<'a> {
             } else if self.expected_starts_next().await? {
                 self.go_to_segment(self.at + 1);
             } else if let Some((at, position, header)) = self.evidence().await? {
-                self.report_damage(&header).await?;
+                self.report_damage((at, position), &header).await?;
                 while self.at < at {
                     self.go_to_segment(self.at + 1);
                 }
@@ -255,7 +273,21 @@ impl<'a> Walk<'a> {
         segment.evicted_frames = segment.index.frames.len();
         self.tail.next_frame = header.number + 1;
         self.tail.last_checksum = checked.checksum;
+        self.doubt(&checked);
         Ok(())
+    }
+
+    /// The frame says which are durable before it, and joins those that are not known to be.
+    fn doubt(&mut self, checked: &CheckedHeader) {
+        let doubtful = &mut self.tail.doubtful;
+        while doubtful.pop_front_if(|it| it.number < checked.header.durable_frames).is_some() {}
+        let bytes = checked.header.frame_bytes();
+        doubtful.push_back(Doubtful {
+            number: checked.header.number,
+            file: self.segments[self.at].file.clone(),
+            position: self.position - bytes as u64,
+            bytes,
+        });
     }
 
     fn go_to_segment(&mut self, at: usize) {
@@ -308,17 +340,23 @@ impl<'a> Walk<'a> {
         Ok(None)
     }
 
-    /// Notes the damage from the walk's place up to the frame `next`.
-    async fn report_damage(&mut self, next: &CheckedHeader) -> Result<(), IoError> {
+    /// Notes the damage from the walk's place up to the frame `next`, which stands at `next_place`.
+    async fn report_damage(
+        &mut self,
+        next_place: (usize, u64),
+        next: &CheckedHeader,
+    ) -> Result<(), IoError> {
         let missing = self.tail.next_frame..next.header.number;
-        let segment = self.segments[self.at].entry.first;
-        let known = match missing.clone().count() {
-            1 => self.directory_at_place().await?,
-            _ => None,
+        let is_one = missing.clone().count() == 1;
+        // A single frame right before one in the next segment did not fit into this one.
+        let (at, position) = match next_place {
+            (at, position) if is_one && at > self.at && position > 0 => (at, 0),
+            _ => (self.at, self.position),
         };
+        let known = if is_one { self.directory_at(at, position).await? } else { None };
         self.tail.damage.push(Damage {
-            segment,
-            position: self.position,
+            segment: self.segments[at].entry.first,
+            position,
             frame: Some(missing.start),
             shards: Vec::new(),
         });
@@ -327,9 +365,13 @@ impl<'a> Walk<'a> {
     }
 
     /// The shards of the damaged frame, if its header and directory are whole.
-    async fn directory_at_place(&mut self) -> Result<Option<Vec<ShardKey>>, IoError> {
+    async fn directory_at(
+        &mut self,
+        at: usize,
+        position: u64,
+    ) -> Result<Option<Vec<ShardKey>>, IoError> {
         let missing = self.tail.next_frame;
-        let Some(bytes) = self.scans[self.at].frame(self.position).await? else { return Ok(None) };
+        let Some(bytes) = self.scans[at].frame(position).await? else { return Ok(None) };
         let Some(checked) = frame::decode_header(bytes) else { return Ok(None) };
         let is_it = checked.header.number == missing
             && bytes.len() >= checked.header.payload_start()
@@ -348,6 +390,7 @@ impl<'a> Walk<'a> {
             }
             damage.shards.extend(keys);
         }
+        self.tail.has_nameless_damage = self.suspects.has_nameless();
         self.tail.unused = self.segments.split_off(self.at + 1);
         self.tail
     }

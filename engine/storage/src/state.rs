@@ -161,6 +161,9 @@ pub(crate) struct State {
     pub is_closed: bool,
     pub linger_armed: bool,
     pub damage: Vec<Damage>,
+    /// A damaged frame does not say whose records it held: a shard that is known to others and not
+    /// to the log may have had all of its records there.
+    pub has_nameless_damage: bool,
     pub stats: LogStats,
 }
 

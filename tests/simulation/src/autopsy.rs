@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use storage::catalog::{CatalogState, SegmentEntry};
 use storage::frame::{self, BLOCK_BYTES, FrameHeader, FrameKind};
+use storage::table::{Footer, Region};
 
 use crate::coverage::Reached;
 use crate::plan::{folder, segments_folder};
@@ -94,6 +95,10 @@ pub fn examine_log(world: &World, state: &CatalogState, log: u16) -> Chain {
         end = next;
     }
     note_end(world, &segments, end);
+    note_tables(world, &segments[..end.at], &chain, state.life);
+    if segments[..=end.at].iter().any(|segment| segment.entry.generation > 1) {
+        world.reach(Reached::Recycled);
+    }
     world.note_seal(log, &chain);
     chain
 }
@@ -122,14 +127,23 @@ fn segments(world: &World, state: &CatalogState, log: u16) -> Vec<Segment> {
     let folder = segments_folder();
     let there = world.disk.list_raw(&folder);
     let entries = state.segments.range((log, 0)..=(log, u64::MAX)).map(|(_, entry)| *entry);
-    let chained = entries.filter(|entry| !entry.clustered);
+    let mut chained: Vec<SegmentEntry> = entries.collect();
+    if let Some(newest) = chained.iter().rposition(|entry| entry.clustered) {
+        world.reach(Reached::Rewritten);
+        chained.drain(..=newest);
+    }
+    // Segments between may have been removed: the chain's end begins behind the last gap.
+    let follows = |pair: &[SegmentEntry]| pair[0].last + 1 == pair[1].first;
+    if let Some(gap) = chained.windows(2).rposition(|pair| !follows(pair)) {
+        chained.drain(..=gap);
+    }
     let read = |entry: SegmentEntry| {
         let name = format!("{log:03}-{:08}.seg", entry.file);
         let is_there = there.iter().any(|(other, _)| *other == name);
         let path = folder.join(name);
         is_there.then(|| Segment { entry, bytes: world.disk.read_raw(&path), path })
     };
-    chained.map_while(read).collect()
+    chained.into_iter().map_while(read).collect()
 }
 
 fn note_end(world: &World, segments: &[Segment], end: End) {
@@ -162,6 +176,69 @@ fn note_end(world: &World, segments: &[Segment], end: End) {
     if behind {
         world.reach(Reached::Hole);
     }
+}
+
+/// What stands behind the frames of the full segments.
+fn note_tables(world: &World, full: &[Segment], chain: &Chain, life: u32) {
+    let mut unsealed = 1;
+    for segment in full {
+        match table_of(segment) {
+            TableState::Whole(written_in) => {
+                unsealed = 1;
+                if written_in + 1 == life {
+                    world.reach(Reached::Sealed);
+                }
+                continue;
+            }
+            TableState::Torn => world.reach(Reached::TableTorn),
+            TableState::Missing if has_remains(segment, chain) => world.reach(Reached::TableTorn),
+            TableState::Missing => {}
+        }
+        unsealed += 1;
+    }
+    if unsealed > 1 {
+        world.reach(Reached::TailOverSegments);
+    }
+}
+
+enum TableState {
+    /// Written in this life.
+    Whole(u32),
+    /// The footer is whole and a block is not.
+    Torn,
+    /// There is no footer.
+    Missing,
+}
+
+fn table_of(segment: &Segment) -> TableState {
+    let file_bytes = segment.entry.bytes;
+    let footer = segment.bytes.len().checked_sub(BLOCK_BYTES);
+    let footer = footer.and_then(|at| Footer::decode(&segment.bytes[at..], file_bytes));
+    let Some(footer) = footer.filter(|footer| {
+        (footer.generation, footer.first) == (segment.entry.generation, segment.entry.first)
+    }) else {
+        return TableState::Missing;
+    };
+    let regions = [Region::Rows, Region::Postings, Region::SparseKeys];
+    let is_whole = regions.into_iter().all(|region| {
+        (0..region.blocks(footer.count(region))).all(|block| {
+            let at = footer.block_position(region, block) as usize;
+            region.is_whole(&segment.bytes[at..at + BLOCK_BYTES], footer.seed)
+        })
+    });
+    if is_whole { TableState::Whole(footer.life) } else { TableState::Torn }
+}
+
+/// Whether something was written behind the frames of a file in its first use.
+fn has_remains(segment: &Segment, chain: &Chain) -> bool {
+    let frames = chain.frames.iter().filter(|place| place.segment == segment.entry.first);
+    let end = frames.map(|place| place.position as usize + place.header.frame_bytes()).max();
+    let is_first_use = segment.entry.generation == 1;
+    // What is left of an abandoned frame stands at the end of the frames, a table at the file's.
+    let table = segment.bytes.len() - 2 * BLOCK_BYTES;
+    is_first_use
+        && end.is_some_and(|end| end <= table)
+        && segment.bytes[table..].iter().any(|byte| *byte != 0)
 }
 
 /// A frame of one of the catalog's files.

@@ -17,7 +17,7 @@ use storage::{Acknowledgement, Append, AppendRecord};
 use crate::check::{Check, Finding};
 use crate::content::{self, KEY_BYTES_MIN, RecordId};
 use crate::oracle::{Fact, Standing, Status};
-use crate::plan::{LONG_MS, pick};
+use crate::plan::pick;
 use crate::reading::{Following, draw_limit, follow};
 use crate::session::{ANSWER_AFTER_MAX, Session, ShardHandle};
 
@@ -280,7 +280,7 @@ impl Client {
 
     async fn create(&mut self) {
         if self.session.world.oracle.borrow().shards.len() < SHARDS_MAX {
-            let retention_ms = pick(&mut self.random, &[LONG_MS, LONG_MS, 3_600_000]);
+            let retention_ms = pick(&mut self.random, &self.session.world.plan.retentions_ms);
             self.session.create_shard(retention_ms).await;
         }
     }
@@ -293,7 +293,7 @@ impl Client {
             0 => Standing { status: Status::Deleted, ..standing },
             1 | 2 => Standing { status: Status::Closed, ..standing },
             _ => {
-                let retention_ms = pick(&mut self.random, &[LONG_MS, 3_600_000, 60_000]);
+                let retention_ms = pick(&mut self.random, &self.session.world.plan.retentions_ms);
                 Standing { retention_ms, ..standing }
             }
         };

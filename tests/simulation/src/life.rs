@@ -11,7 +11,7 @@ use runtime::task;
 use crate::check::{Check, Finding};
 use crate::client::Client;
 use crate::opening;
-use crate::plan::{Ending, Stop};
+use crate::plan::{Ending, Stop, pick};
 use crate::reading::Following;
 use crate::session::{ANSWER_AFTER_MAX, Session};
 use crate::world::World;
@@ -81,7 +81,8 @@ async fn live(world: Rc<World>, role: Role, mut random: Rng) {
                 session.read_everything(&mut random).await;
             }
             while world.oracle.borrow().shards.len() < world.plan.shard_count as usize {
-                if !session.create_shard(crate::plan::LONG_MS).await {
+                let retention_ms = pick(&mut random, &world.plan.retentions_ms);
+                if !session.create_shard(retention_ms).await {
                     break;
                 }
             }
@@ -137,8 +138,11 @@ async fn catch_up(session: &Rc<Session>) {
     for following in followings {
         loop {
             let shard = following.shard;
-            let tail = session.log(shard).shard(shard.slot).durable_index;
-            let is_there = following.position.get() >= tail || following.ended.get();
+            let state = session.log(shard).shard(shard.slot);
+            let tail = state.durable_index;
+            // What has expired is passed over without a word.
+            let position = following.position.get().max(state.horizon);
+            let is_there = position >= tail || following.ended.get();
             if is_there || session.world.is_excused() {
                 break;
             }

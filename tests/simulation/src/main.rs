@@ -167,9 +167,9 @@ fn planted_names() -> io::Result<Vec<String>> {
 #[cfg(feature = "planted-bugs")]
 fn plant(name: Option<&str>) -> io::Result<()> {
     let Some(name) = name else { return Ok(()) };
-    let bug = storage::planted::Bug::ALL.into_iter().find(|bug| format!("{bug:?}") == name);
+    let bug = storage::planted::Bug::ALL.iter().find(|bug| format!("{bug:?}") == name);
     let bug = bug.ok_or_else(|| io::Error::other(format!("no planted bug is called {name}")))?;
-    storage::planted::plant(Some(bug));
+    storage::planted::plant(Some(*bug));
     Ok(())
 }
 

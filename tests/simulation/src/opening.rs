@@ -156,6 +156,13 @@ fn judge_recovered(
             continue;
         }
         let mut tail = 0;
+        let is_excused = |rot: &rot::Rot| rot.excuses(usize::from(number), key);
+        if log.find_shard(ShardKey(key)).is_none()
+            && world.rot.borrow().as_ref().is_some_and(is_excused)
+        {
+            // All of it may have stood in the damaged frame: then it is refused when it is opened.
+            continue;
+        }
         if let Some(slot) = log.find_shard(ShardKey(key)) {
             let shard = log.shard(slot);
             assert_eq!(shard.durable_index, shard.next_index, "a recovered log has nothing else");

@@ -85,6 +85,8 @@ pub struct Plan {
     pub faults: Vec<FaultKind>,
     /// The ends of the lives before the last one, which only reads.
     pub stops: Vec<Stop>,
+    /// How long the shards' records may be kept, ms.
+    pub retentions_ms: Vec<u64>,
     /// Bytes are damaged before the last life.
     pub rots: bool,
     /// Options of every log; `log` and `life` are filled in at each opening.
@@ -120,6 +122,11 @@ impl Plan {
             operations,
             faults,
             stops: draw_stops(random, operations, rots),
+            retentions_ms: match random.u8(0..3) {
+                0 => vec![LONG_MS],
+                1 => vec![LONG_MS, 20_000, 500],
+                _ => vec![20_000, 500, 100],
+            },
             rots,
             batch_bytes_max: usable * options.spare_segments,
             options,

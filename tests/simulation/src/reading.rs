@@ -86,6 +86,10 @@ impl Session {
         let world = &self.world;
         let mut oracle = world.oracle.borrow_mut();
         let history = oracle.shard(shard.key);
+        if self.standing(shard.key).is_none_or(|it| it.status == Status::Deleted) {
+            // It was deleted while it was read: what is left of it is nobody's concern.
+            return Some(());
+        }
         if index > history.horizon() {
             world.reach(Reached::Expired);
         }

@@ -92,12 +92,6 @@ impl Report {
         self.done.coverage.missing(self.seeds)
     }
 
-    /// No violation, and everything reached.
-    #[must_use]
-    pub fn passed(&self) -> bool {
-        self.witnesses.is_empty() && self.missing().is_empty()
-    }
-
     /// As one object of JSON.
     #[must_use]
     pub fn json(&self) -> Value {

@@ -204,6 +204,9 @@ impl Session {
     fn catalog_refused(&self, error: &CatalogError) {
         let world = &self.world;
         world.tell(|| format!("the catalog refuses: {error}"));
+        if matches!(error, CatalogError::Io(_)) && world.is_excused() {
+            world.reach(Reached::CatalogFailed);
+        }
         let is_full = world.may_be_full() && is_no_space(error);
         if !world.is_excused() && !is_full {
             let finding = Finding::new(Check::FailedWithoutCause, "a commit", error);
@@ -249,11 +252,6 @@ impl Session {
                 }
             }
         }
-    }
-
-    /// Whether a log is known to have failed.
-    pub fn has_failed(&self, log: usize) -> bool {
-        self.frozen.borrow().contains_key(&log)
     }
 
     /// Whether any log is known to have failed.

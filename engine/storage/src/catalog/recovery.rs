@@ -44,6 +44,8 @@ pub(super) struct Recovered {
     pub state: CatalogState,
     /// Where to go on.
     pub end: End,
+    /// Where the last frame starts, bytes.
+    pub last_position: u64,
 }
 
 /// An acknowledged frame that cannot be read, not even for whose entries it held.
@@ -105,12 +107,14 @@ struct Walk<'a> {
     state: CatalogState,
     /// What the frame at `end.position` must carry.
     end: End,
+    /// Where the frame before it starts.
+    last_position: u64,
 }
 
 impl Walk<'_> {
     fn new(file: CatalogFile, bytes: &[u8], generation: u32) -> Walk<'_> {
         let end = End { generation, position: 0, number: 0, previous: 0, entry_frames: 0 };
-        Walk { file, bytes, state: CatalogState::default(), end }
+        Walk { file, bytes, state: CatalogState::default(), end, last_position: 0 }
     }
 
     /// Takes the frame at the end, or what is left of it. `false`: there is none, this is the end.
@@ -173,6 +177,7 @@ impl Walk<'_> {
         let header = &checked.header;
         mutations.iter().for_each(|mutation| self.state.apply(mutation));
         self.state.life = header.life;
+        self.last_position = self.end.position;
         self.end.position += header.frame_bytes() as u64;
         self.end.number = header.number + 1;
         self.end.previous = checked.checksum;
@@ -236,7 +241,8 @@ impl Walk<'_> {
         let remembered = self.state.sets.iter();
         let remembered = remembered.filter_map(|(key, value)| CatalogDamage::from_set(key, value));
         self.state.damage.extend(remembered);
-        Recovered { state: self.state, end: self.end }
+        let Walk { state, end, last_position, .. } = self;
+        Recovered { state, end, last_position }
     }
 }
 

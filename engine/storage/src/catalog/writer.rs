@@ -20,6 +20,7 @@ use super::mutation::Mutation;
 use super::recovery::{End, Recovered, recover};
 use super::state::CatalogState;
 use crate::frame::{BLOCK_BYTES, FrameKind};
+use crate::planted::{Bug, planted};
 
 /// Size of a new file, bytes: 255 small commits between snapshots.
 const FILE_BYTES_MIN: u64 = 1 << 20;
@@ -68,11 +69,17 @@ impl Writer {
     }
 
     async fn reopen(directory: &Path, recovered: Recovered) -> Result<Writer, CatalogError> {
-        let Recovered { state, end } = recovered;
+        let Recovered { state, end, last_position } = recovered;
         let path = directory.join(CatalogFile::of(end.generation).name());
         let file = file::open(&path, Access::ReadWrite).await?;
-        // What was read may still be in the device's cache alone; the next frame will say that
-        // everything before it is durable.
+        // What was read may still be in the device's cache alone, and the next frame will say that
+        // everything before it is durable. A flush may have failed for the last frame already: no
+        // later flush covers it unless it is written again, with the same bytes.
+        if !planted(Bug::TrustFailedFlush) {
+            let bytes = usize::try_from(end.position - last_position).expect("a frame fits memory");
+            let last = file.read(last_position, bytes).await?;
+            file.write(last_position, Rc::new(last)).await?;
+        }
         file.flush().await?;
         let mut writer = Writer::new(directory, state, end, file);
         writer.state.life += 1;
@@ -173,6 +180,7 @@ impl Writer {
         assert!(end.position <= self.file.bytes());
         let written = self.file.write(self.end.position, Rc::new(buffer)).await;
         let durable = match written {
+            Ok(()) if planted(Bug::CatalogAcknowledgesUnflushed) => Ok(()),
             Ok(()) => self.file.flush().await,
             Err(error) => Err(error),
         };

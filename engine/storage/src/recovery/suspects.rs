@@ -47,6 +47,11 @@ impl Suspects {
         }
     }
 
+    /// Whether a damaged frame may have held records of shards that appear nowhere else.
+    pub(super) fn has_nameless(&self) -> bool {
+        self.damages.iter().any(|seen| seen.known.is_none())
+    }
+
     /// The shards to refuse, for each damage.
     pub(super) fn refused(&self, shards: &Shards, damage_count: usize) -> Vec<Vec<ShardKey>> {
         let mut refused = vec![Vec::new(); damage_count];
@@ -72,10 +77,12 @@ mod tests {
         for key in 1..=4 {
             shards.find_or_create(ShardKey(key), 0);
         }
+        let is_nameless = known.is_none();
         let mut suspects = Suspects::default();
         suspects.start(0, known.map(|keys| keys.into_iter().map(ShardKey).collect()));
         gaps.iter().for_each(|&key| suspects.found_gap(ShardKey(key)));
         seen.iter().for_each(|&key| suspects.seen(ShardKey(key)));
+        assert_eq!(suspects.has_nameless(), is_nameless);
         let refused: Vec<_> = suspects.refused(&shards, 1)[0].iter().map(|key| key.0).collect();
         assert_eq!(refused, expected);
     }
