@@ -18,7 +18,8 @@
 //! - Latency::Matters would make each foreign wake-up a system call, even to a core that is awake
 //!   (sys/mod.rs, `notify(force)`). Latency::NotImportant writes the eventfd only for a sleeper, and
 //!   the preemption timer bounds the delay for one that is awake. Both task queues use it.
-//! - A core can fall asleep with a task that is ready: see `heartbeat`.
+//! - A core can fall asleep with a task that is ready, see `heartbeat`, or with events in its second
+//!   ring, see `watchdog`.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -35,6 +36,7 @@ use crate::buffer;
 use crate::local::{Notify, oneshot};
 
 mod heartbeat;
+mod watchdog;
 
 /// How long tasks may run before completions and messages are looked at again. Each look costs a
 /// few system calls (about 3 µs), so this bounds both the delay and the cost (below 1 %).
@@ -98,6 +100,7 @@ where
         ending: Cell::new(false),
     });
     CORE.set(Some(Rc::clone(&core)));
+    let _watch = watchdog::watch();
     spawn(heartbeat::beat());
     let (sender, receiver) = oneshot();
     let main = main();
@@ -193,7 +196,7 @@ pub(crate) fn pool_capacity() -> usize {
 async fn abort_on_panic<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     poll_fn(|context| {
-        heartbeat::count_poll();
+        watchdog::count_poll();
         catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)))
             .unwrap_or_else(|panic| abort(&*panic))
     })

@@ -11,8 +11,9 @@
 //! So every core has a timer that ends such a sleep: soon while the core works, in growing steps
 //! while it is idle. It must never keep a core awake.
 
-use std::cell::Cell;
 use std::time::Duration;
+
+use super::watchdog;
 
 /// While tasks run: small beside a response that is still good, large beside the cost of a turn.
 const BEAT_WORKING: Duration = Duration::from_millis(1);
@@ -20,23 +21,14 @@ const BEAT_WORKING: Duration = Duration::from_millis(1);
 /// While nothing happens: sixteen turns a second, which cost less than 0.1 % of a CPU.
 const BEAT_IDLE: Duration = Duration::from_millis(64);
 
-thread_local! {
-    static POLLS: Cell<u64> = const { Cell::new(0) };
-}
-
-/// To be called whenever a task of this core is polled.
-pub(super) fn count_poll() {
-    POLLS.set(POLLS.get().wrapping_add(1));
-}
-
 /// Beats for as long as the core runs.
 pub(super) async fn beat() {
     let mut pause = BEAT_WORKING;
     loop {
-        let before = POLLS.get();
+        let before = watchdog::polls();
         glommio::timer::sleep(pause).await;
         // One poll is our own.
-        let is_idle = POLLS.get().wrapping_sub(before) <= 1;
+        let is_idle = watchdog::polls().wrapping_sub(before) <= 1;
         pause = if is_idle { (pause * 2).min(BEAT_IDLE) } else { BEAT_WORKING };
     }
 }
