@@ -314,36 +314,15 @@ fn merge(
     keys: &Keys,
     cpus: Vec<usize>,
 ) -> Merged {
-    let ended = worked.iter().fold(Ended::Planned, |sum, one| match (sum, one.ended) {
-        (Ended::Interrupted { at_ns: one }, Ended::Interrupted { at_ns: two }) => {
-            Ended::Interrupted { at_ns: one.max(two) }
-        }
-        (Ended::Interrupted { .. }, _) | (_, Ended::Planned) => sum,
-        (_, other) => other,
-    });
+    let ended = ended_of(&worked);
     let until_ns = match ended {
         Ended::Interrupted { at_ns } => at_ns.min(plan.measured.until_ns),
         _ => plan.measured.until_ns,
     };
     let measured_ns = until_ns.saturating_sub(plan.measured.from_ns);
-    let share = |span: Duration| 100.0 * span.as_nanos() as f64 / measured_ns.max(1) as f64;
-    let mut generator = GeneratorOutcome {
-        cpus,
-        load_pct: 0.0,
-        self_stall_max: Duration::ZERO,
-        self_stall_pct: 0.0,
-        arenas_replaced: 0,
-    };
-    let mut in_flight_max = 0;
-    let mut accounts = Vec::with_capacity(worked.len());
-    for one in worked {
-        in_flight_max += one.in_flight_max;
-        generator.load_pct = generator.load_pct.max(share(one.work_time));
-        generator.self_stall_max = generator.self_stall_max.max(one.stalls.longest);
-        generator.self_stall_pct = generator.self_stall_pct.max(one.stalls.share_pct());
-        generator.arenas_replaced += one.arenas_replaced;
-        accounts.push(one.account);
-    }
+    let (mut generator, in_flight_max) = generator_of(&worked, measured_ns);
+    generator.cpus = cpus;
+    let accounts: Vec<_> = worked.into_iter().map(|one| one.account).collect();
     let all_writers_seen = accounts.len() == 1;
     let mut accounts = accounts.into_iter();
     let mut sum = accounts.next().expect("there is a generator core");
@@ -390,6 +369,39 @@ fn merge(
         first_error: sum.first_error.map(|error| error.to_string()),
     };
     Merged { load, ledgers, ended, generator }
+}
+
+/// How the plan ended for all workers together: the least planned of their ends.
+fn ended_of(worked: &[Worked]) -> Ended {
+    worked.iter().fold(Ended::Planned, |sum, one| match (sum, one.ended) {
+        (Ended::Interrupted { at_ns: one }, Ended::Interrupted { at_ns: two }) => {
+            Ended::Interrupted { at_ns: one.max(two) }
+        }
+        (Ended::Interrupted { .. }, _) | (_, Ended::Planned) => sum,
+        (_, other) => other,
+    })
+}
+
+/// What the generator's cores did in the measured time, the busiest of them, and how many calls were
+/// in flight at most.
+fn generator_of(worked: &[Worked], measured_ns: u64) -> (GeneratorOutcome, usize) {
+    let share = |span: Duration| 100.0 * span.as_nanos() as f64 / measured_ns.max(1) as f64;
+    let mut generator = GeneratorOutcome {
+        cpus: Vec::new(),
+        load_pct: 0.0,
+        self_stall_max: Duration::ZERO,
+        self_stall_pct: 0.0,
+        arenas_replaced: 0,
+    };
+    let mut in_flight_max = 0;
+    for one in worked {
+        in_flight_max += one.in_flight_max;
+        generator.load_pct = generator.load_pct.max(share(one.work_time));
+        generator.self_stall_max = generator.self_stall_max.max(one.stalls.longest);
+        generator.self_stall_pct = generator.self_stall_pct.max(one.stalls.share_pct());
+        generator.arenas_replaced += one.arenas_replaced;
+    }
+    (generator, in_flight_max)
 }
 
 fn shards(stream: &Stream, stats: ShardStats) -> Shards {
