@@ -16,7 +16,7 @@ use crate::frame;
 use crate::index::{FrameMeta, Part};
 use crate::planted::{Bug, planted};
 use crate::shard::ShardSlot;
-use crate::state::LogInner;
+use crate::state::{LogInner, Stage};
 
 /// What a read gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,8 +121,13 @@ fn locate(log: &LogInner, slot: ShardSlot, from: u64, limit: ReadLimit, end: u64
     let state = log.state.borrow();
     let mut newest_first = Vec::new();
     let mut oldest = u64::MAX;
-    for segment in state.live.iter().rev() {
+    'live: for segment in state.live.iter().rev() {
+        let is_sealed = matches!(segment.stage, Stage::Sealed);
         for part in segment.index.newest_first(slot) {
+            if is_sealed && (part.frame as usize) < segment.evicted_frames {
+                // Its table leads to the part alone; here the whole frame would be read for it.
+                break 'live;
+            }
             oldest = part.first_index;
             if part.first_index < end {
                 newest_first.push((segment, *part));

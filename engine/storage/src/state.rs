@@ -194,9 +194,14 @@ pub(crate) struct LogInner {
 }
 
 impl LogInner {
-    /// Number of the oldest segment whose index is in memory.
-    pub(crate) fn oldest_live(&self) -> u64 {
-        self.state.borrow().live.front().map_or(u64::MAX, |oldest| oldest.entry.first)
+    /// Number of the oldest segment of which all frames are in the cache, or that is not sealed.
+    pub(crate) fn oldest_cached(&self) -> u64 {
+        let state = self.state.borrow();
+        let is_cached = |segment: &&LiveSegment| {
+            !matches!(segment.stage, Stage::Sealed) || segment.evicted_frames == 0
+        };
+        let oldest = state.live.iter().find(is_cached);
+        oldest.expect("an open log has a segment to append to").entry.first
     }
 }
 

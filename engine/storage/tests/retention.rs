@@ -3,13 +3,16 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test's unwrap is its assertion")]
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::clock;
-use runtime::sim::{self, Disk, Faults};
+use runtime::sim::{self, Disk, Faults, Outcome};
 use storage::catalog::Catalog;
+use storage::chunk::ReadLimit;
 use storage::error::AppendError;
 use storage::options::LogOptions;
 use storage::shard::{ShardKey, ShardSlot};
@@ -286,5 +289,129 @@ fn files_are_recycled_while_a_short_retention_goes_on() {
         // About 20 to 30 seconds are kept: 15 segments, and a few ready and free.
         assert!(file_bytes(&seen) < 24 * SEGMENT_BYTES, "{:?}", files(&seen));
         assert!(stats.zeroed_bytes < 30 * SEGMENT_BYTES, "{stats:?}");
+    });
+}
+
+/// Reads records `from..to` of a shard in pieces of `bytes`, each once and in order.
+async fn check(log: &Log, slot: ShardSlot, from: u64, to: u64, bytes: usize) {
+    let mut next = from;
+    while next < to {
+        let limit = ReadLimit { records: 10_000, bytes };
+        let result = log.read(slot, next, limit).await.unwrap();
+        assert!(!result.chunks.is_empty(), "nothing at {next} of {to}");
+        for record in result.chunks.iter().flat_map(|chunk| chunk.records()) {
+            assert_eq!(record.index, next);
+            assert_eq!(record.data[8..16], next.to_le_bytes());
+            next += 1;
+        }
+        assert_eq!(result.next, next);
+    }
+}
+
+#[test]
+fn what_stays_is_read_after_its_neighbours_went_now_and_after_reopening() {
+    let disk = new_disk(11);
+    for life in 0..3 {
+        run(20 + life, &disk, async move {
+            let (log, recovered) = open_with(|_| {}).await;
+            assert_eq!(recovered.damage, []);
+            let (goes, stays) = fill(&log, 300).await;
+            let count = (life + 1) * 300;
+            log.delete_shard(goes);
+            clock::sleep(Duration::from_secs(30)).await;
+            assert!(log.stats().rewritten_bytes > 0);
+            check(&log, stays, 0, count, 100_000).await;
+            assert_eq!(log.find_by_time(stays, 0).await.unwrap(), 0);
+            log.shutdown().await;
+        });
+    }
+}
+
+#[test]
+fn power_cuts_while_space_is_freed_take_nothing_that_stays() {
+    for seed in 0..60 {
+        let disk = new_disk(seed);
+        let mut acknowledged = 0;
+        for life in 0..4 {
+            let options = sim::Options {
+                crash: Some(sim::CrashPoint::Operations(
+                    400 + (seed * 7919 + life * 104_729) % 4_000,
+                )),
+                ..sim::Options::default()
+            };
+            let written = Rc::new(Cell::new(acknowledged));
+            let seen = written.clone();
+            let key = ShardKey(100 + life * 10);
+            let outcome = sim::run(seed * 10 + life, &disk, &options, async move {
+                let (log, recovered) = open_with(|_| {}).await;
+                assert_eq!(recovered.damage, []);
+                let stays = log.open_shard(STAYS, YEAR_MS);
+                // What an earlier life deleted may be known again: its owner deletes it again.
+                let old = (100..key.0).filter_map(|old| log.find_shard(ShardKey(old)));
+                old.for_each(|slot| log.delete_shard(slot));
+                check(&log, stays, 0, seen.get(), 50_000).await;
+                let found = log.shard(stays).durable_index;
+                assert!(found >= seen.get());
+                seen.set(found);
+                for cycle in 0..4 {
+                    let goes = log.open_shard(ShardKey(key.0 + cycle), HOUR_MS);
+                    for round in 0..60 {
+                        append(&log, batch(goes, round * 10, 10, 5_000)).await.unwrap();
+                        // Some segments keep something, others nothing.
+                        if round % 30 < 3 {
+                            let next = log.shard(stays).next_index;
+                            append(&log, batch(stays, next, 1, 512)).await.unwrap();
+                            seen.set(next + 1);
+                        }
+                    }
+                    log.delete_shard(goes);
+                    clock::sleep(Duration::from_secs(3)).await;
+                }
+            });
+            assert!(
+                matches!(outcome, Outcome::Crashed | Outcome::Done(())),
+                "seed {seed}: {outcome:?}"
+            );
+            disk.crash();
+            acknowledged = written.get();
+        }
+    }
+}
+
+#[test]
+fn all_shards_are_read_cold_for_about_three_times_the_log() {
+    const SHARDS: u64 = 64;
+    const ROUNDS: u64 = 1_500;
+    let disk = new_disk(12);
+    run(12, &disk, async move {
+        let (log, _) = open_with(|options| options.cache_bytes_max = 1 << 20).await;
+        let slots: Vec<_> = (0..SHARDS).map(|key| log.open_shard(ShardKey(key), YEAR_MS)).collect();
+        for round in 0..ROUNDS {
+            let batches: Vec<_> =
+                slots.iter().map(|&slot| log.append(batch(slot, round, 1, 300))).collect();
+            for (done, &slot) in batches.into_iter().zip(&slots) {
+                match done {
+                    Ok(done) => drop(done.await.unwrap().unwrap()),
+                    Err(_) => append(&log, batch(slot, round, 1, 300)).await.unwrap(),
+                }
+            }
+        }
+        clock::sleep(Duration::from_secs(5)).await;
+        let before = log.stats();
+        for &slot in &slots {
+            check(&log, slot, 0, ROUNDS, 10 << 20).await;
+        }
+        let after = log.stats();
+        let moved =
+            after.read_bytes + after.rewritten_bytes - before.read_bytes - before.rewritten_bytes;
+        let log_bytes = before.frame_bytes;
+        assert!(moved * 10 <= log_bytes * 33, "{moved} of {log_bytes}: {after:?}");
+        // Once it is ordered, a shard costs its own bytes.
+        let before = log.stats();
+        check(&log, slots[5], 0, ROUNDS, 10 << 20).await;
+        let read = log.stats().read_bytes - before.read_bytes;
+        let own = ROUNDS * (300 + 3 + 12);
+        let segments = log_bytes / SEGMENT_BYTES + 2;
+        assert!(read <= own * 3 / 2 + segments * (64 << 10), "{read} for {own}");
     });
 }

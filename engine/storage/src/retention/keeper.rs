@@ -42,8 +42,8 @@ pub(super) struct Keeper {
     first_look_at: Instant,
     /// When a pass for what expires is due.
     expiry_at: Instant,
-    /// Removals that a planted bug holds back.
-    late: Vec<Mutation>,
+    /// Removals that a planted bug holds back until then.
+    late: Option<(Instant, Vec<Mutation>)>,
 }
 
 impl Keeper {
@@ -56,15 +56,14 @@ impl Keeper {
             pass_at: None,
             first_look_at,
             expiry_at: first_look_at,
-            late: Vec::new(),
+            late: None,
         }
     }
 
     /// Does all there is to do. Returns when to look again at the latest.
     pub(super) async fn work(&mut self) -> Result<Instant, CatalogError> {
         let log = self.log.clone();
-        let late = std::mem::take(&mut self.late);
-        if !late.is_empty() {
+        if let Some((_, late)) = self.late.take_if(|(until, _)| time::now() >= *until) {
             log.pool.commit(late).await?;
         }
         self.pass_at = Some(0);
@@ -246,7 +245,9 @@ impl Keeper {
             ]
         });
         if planted(Bug::ReuseFileBeforeManifest) {
-            self.late = mutations.collect();
+            let mut late = self.late.take().map_or(Vec::new(), |(_, late)| late);
+            late.extend(mutations);
+            self.late = Some((time::now() + REST, late));
         } else {
             log.pool.commit(mutations.collect()).await?;
         }
@@ -265,9 +266,9 @@ impl Keeper {
         let mut segments = Vec::new();
         let mut next = log.segments.at(number);
         // What is still in memory is not cold.
-        let oldest_live = log.oldest_live();
+        let oldest_cached = log.oldest_cached();
         while let Some(segment) = next.filter(|_| segments.len() < REQUESTED_TOGETHER_MAX) {
-            if segment.entry().last >= oldest_live {
+            if segment.entry().last >= oldest_cached {
                 break;
             }
             if segment.census().round == 0 && !self.rests(&segment) {
@@ -353,7 +354,7 @@ impl Keeper {
 
     fn candidates(&self, segments: &[Rc<Segment>]) -> Vec<Candidate> {
         let newest = self.log.segments.newest();
-        let oldest_live = self.log.oldest_live();
+        let oldest_cached = self.log.oldest_cached();
         let candidate = |segment: &Rc<Segment>| {
             let census = segment.census();
             let entry = segment.entry();
@@ -367,7 +368,7 @@ impl Keeper {
                 gains_order: !entry.clustered && !segment.shape().is_some_and(has_postings),
                 may_rewrite: !segment.is_damaged()
                     && !self.rests(segment)
-                    && (entry.last < oldest_live || is_third_dead(&census)),
+                    && (entry.last < oldest_cached || is_third_dead(&census)),
             }
         };
         segments.iter().map(candidate).collect()
