@@ -4,6 +4,8 @@
 //! but through `runtime`. The bytes are in FORMAT.md.
 #![forbid(unsafe_code)]
 
+#[doc(hidden)]
+pub mod bench_support;
 pub mod catalog;
 pub mod chunk;
 pub mod cluster;
