@@ -82,7 +82,7 @@ where
             let executor = prepare(&config);
             let error = executor.as_ref().err().cloned();
             sender.send(error).expect("`start` waits for this");
-            executor.ok().map(|executor| run(&executor, main))
+            executor.ok().map(|executor| run(executor, main))
         })
         .map_err(|error| StartError::Thread { errno: error.raw_os_error().unwrap_or(0) })?;
     let core = Core { name, thread };
@@ -114,7 +114,7 @@ where
     environment::check_io_uring()?;
     process_cpus();
     let before = sched_getaffinity(None).ok();
-    let output = prepare(&config).map(|executor| run(&executor, main));
+    let output = prepare(&config).map(|executor| run(executor, main));
     if let (Some(before), Some(_)) = (before, config.cpu) {
         // The CPUs may have gone offline meanwhile; then the kernel has already moved the thread.
         sched_setaffinity(None, &before).ok();
@@ -185,12 +185,15 @@ fn prepare(config: &CoreConfig) -> Result<LocalExecutor, StartError> {
         .map_err(|error| StartError::Executor { errno: error.raw_os_error() })
 }
 
-fn run<T, F, Fut>(executor: &LocalExecutor, main: F) -> T
+fn run<T, F, Fut>(executor: LocalExecutor, main: F) -> T
 where
     F: FnOnce() -> Fut + 'static,
     Fut: Future<Output = T> + 'static,
     T: 'static,
 {
     let _driver = driver::enter_kernel();
-    executor.run(kernel::run_main(main))
+    let output = executor.run(kernel::run_main(main));
+    // The tasks that are left go with it, and their destructors may still ask for the core.
+    drop(executor);
+    output
 }

@@ -28,6 +28,7 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use glommio::{Latency, Shares, TaskQueueHandle};
@@ -59,12 +60,16 @@ struct Core {
 
 thread_local! {
     static CORE: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
+    /// The thread's last core has ended: what its tasks and their destructors still ask for does
+    /// not happen.
+    static ENDED: Cell<bool> = const { Cell::new(false) };
 }
 
-fn core() -> Rc<Core> {
-    CORE.with_borrow(|core| {
-        Rc::clone(core.as_ref().expect("a thread with the kernel's driver has a core"))
-    })
+/// The thread's core; `None` once it has ended.
+fn core() -> Option<Rc<Core>> {
+    let core = CORE.with_borrow(Option::clone);
+    assert!(core.is_some() || ENDED.get(), "a thread with the kernel's driver has a core");
+    core
 }
 
 /// Whether the current thread's core can start operations.
@@ -79,6 +84,8 @@ where
     T: 'static,
     Fut: Future<Output = T> + 'static,
 {
+    // This thread may have had a core before.
+    ENDED.set(false);
     abort_on_panic(run_main_unguarded(main))
 }
 
@@ -111,17 +118,23 @@ where
         core.landed.notified().await;
     }
     CORE.set(None);
+    // The turn of the task queues goes on behind this task: see `abort_on_panic`.
+    ENDED.set(true);
     output
 }
 
 /// Schedules a task at normal shares.
 pub(crate) fn spawn(future: impl Future<Output = ()> + 'static) {
-    spawn_into(future, TaskQueueHandle::default());
+    if core().is_some() {
+        spawn_into(future, TaskQueueHandle::default());
+    }
 }
 
 /// Schedules a task at low shares.
 pub(crate) fn spawn_background(future: impl Future<Output = ()> + 'static) {
-    spawn_into(future, core().background);
+    if let Some(core) = core() {
+        spawn_into(future, core.background);
+    }
 }
 
 fn spawn_into(future: impl Future<Output = ()> + 'static, queue: TaskQueueHandle) {
@@ -134,15 +147,14 @@ fn spawn_into(future: impl Future<Output = ()> + 'static, queue: TaskQueueHandle
 /// Polls `operation` at once, which queues it, and owns it until its completion. When the core is
 /// ending the operation is dropped instead: as at the end of the process, it does not happen.
 pub(crate) fn start_operation(operation: impl Future<Output = ()> + 'static) {
-    let core = core();
-    if !core.ending.get() {
+    if let Some(core) = core().filter(|core| !core.ending.get()) {
         own_operation(core, operation);
     }
 }
 
 /// As `start_operation`, also when the core is ending. Only for what gives something back.
 pub(crate) fn start_closing(operation: impl Future<Output = ()> + 'static) {
-    own_operation(core(), operation);
+    own_operation(core().expect("who closes has seen the core running"), operation);
 }
 
 fn own_operation(core: Rc<Core>, operation: impl Future<Output = ()> + 'static) {
@@ -193,9 +205,14 @@ pub(crate) fn pool_capacity() -> usize {
 
 /// A panic in a task is a broken invariant: the process ends before any destructor runs, for these
 /// would free the buffers of operations that the kernel has not finished.
+///
+/// A task that is ready when its core ends is not polled again: it would find no core.
 async fn abort_on_panic<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     poll_fn(|context| {
+        if ENDED.get() {
+            return Poll::Pending;
+        }
         watchdog::count_poll();
         catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)))
             .unwrap_or_else(|panic| abort(&*panic))

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use runtime::clock::{self, Instant};
 use runtime::cores::{self, CoreConfig, StartError};
+use runtime::file::{self, Access};
 use runtime::local::{Notify, Semaphore};
 use runtime::mesh::{self, ReplySender};
 use runtime::task;
@@ -247,4 +248,44 @@ fn a_core_that_ends_closes_its_ends() {
     let core = cores::start(config("short"), move || async move { drop(receiver) }).unwrap();
     core.join();
     on_a_core(move || async move { assert_eq!(sender.send(1).await, Err(mesh::Closed(1))) });
+}
+
+/// Asks for the core when it goes, as the end of a task may.
+struct AsksAtItsEnd;
+
+impl Drop for AsksAtItsEnd {
+    fn drop(&mut self) {
+        drop(task::spawn(async {}));
+        drop(task::spawn_background(async {}));
+    }
+}
+
+/// Tasks that are ready when their core ends stand in the same turn of a queue as the main task.
+#[test]
+fn tasks_that_are_ready_at_the_end_are_left_quietly() {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("ready-at-the-end");
+    std::fs::write(&path, [1; 4096]).unwrap();
+    for round in 0..20 {
+        let path = path.clone();
+        on_a_core(move || async move {
+            let file = file::open(&path, Access::Read).await.unwrap();
+            let busy = |file: file::File| async move {
+                let _asks = AsksAtItsEnd;
+                loop {
+                    drop(file.read(0, 4096));
+                    drop(task::spawn(async {}));
+                    drop(task::spawn_background(task::blocking(|| ())));
+                    task::yield_now().await;
+                }
+            };
+            for _ in 0..4 {
+                drop(task::spawn(busy(file.clone())));
+                drop(task::spawn_background(busy(file.clone())));
+            }
+            for _ in 0..round {
+                task::yield_now().await;
+            }
+        });
+    }
+    std::fs::remove_file(&path).unwrap();
 }
