@@ -25,7 +25,7 @@ use crate::tables::Tables;
 use self::images::Images;
 use self::stream::{Stream, Streams};
 
-mod frame_walk;
+pub(crate) mod frame_walk;
 mod images;
 mod stream;
 

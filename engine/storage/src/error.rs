@@ -115,7 +115,8 @@ impl From<IoError> for ReadError {
 pub enum OpenError {
     /// An acknowledged entry of the manifest that names this log's segments is damaged.
     ManifestDamaged(CatalogDamage),
-    /// No table is whole from which the log could be recovered.
+    /// No table is whole from which the log could be recovered: which indices were given out in
+    /// segments that are gone is unknown. Takes two damaged tables, the newest.
     TableDamaged {
         /// First segment behind the missing table.
         segment: u64,

@@ -33,6 +33,7 @@ mod gather;
 mod index;
 mod open;
 mod pool;
+mod rebuild;
 mod recovery;
 mod retention;
 mod rewrite;

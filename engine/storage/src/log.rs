@@ -38,7 +38,7 @@ pub struct Recovered {
     /// Acknowledged bytes that are damaged, with the shards that are refused for it.
     pub damage: Vec<Damage>,
     /// Full segments whose table was missing, torn or damaged, by number. Their frames were walked,
-    /// and their tables are written anew.
+    /// and their tables are written anew. Older segments are not looked at: see `LogStats`.
     pub rebuilt_tables: Vec<u64>,
     /// Shards that the log knows.
     pub shard_count: usize,

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use runtime::clock;
 use runtime::file::{self, IoError};
-use runtime::local::Notify;
+use runtime::local::{Notify, Semaphore};
 use runtime::task;
 
 use crate::catalog::{CatalogClient, CatalogState, SegmentEntry};
@@ -20,6 +20,7 @@ use crate::log::Recovered;
 use crate::options::LogOptions;
 use crate::planted::{Bug, planted};
 use crate::pool::{self, Pool, Ready};
+use crate::rebuild::{self, Around, Rebuilt};
 use crate::recovery::{self, Base, Doubtful, Tail, TailSegment};
 use crate::retention::Retention;
 use crate::segment_set::SegmentSet;
@@ -27,6 +28,7 @@ use crate::service;
 use crate::shards::Shards;
 use crate::state::{LiveSegment, LogInner, Phase, Stage, State};
 use crate::stats::LogStats;
+use crate::table::Row;
 use crate::tables;
 
 /// Sealed segments whose files stay open between two reads.
@@ -53,13 +55,12 @@ pub(crate) async fn open(
     let entries: Vec<SegmentEntry> = of_log(manifest, log).collect();
     let pool = make_pool(&options, catalog, manifest, &entries);
     let segments = SegmentSet::new(&pool::segments_directory(&options), OPEN_FILES_MAX);
-    let tail = match entries.is_empty() {
-        true => found(&options, &pool).await?,
+    let (tail, mut rebuilt_tables) = match entries.is_empty() {
+        true => (found(&options, &pool).await?, Vec::new()),
         false => recover(&options, &pool, &segments, &entries).await?,
     };
     let is_full = |segment: &&LiveSegment| matches!(segment.stage, Stage::Full(_));
-    let rebuilt_tables: Vec<u64> =
-        tail.live.iter().filter(is_full).map(|segment| segment.entry.first).collect();
+    rebuilt_tables.extend(tail.live.iter().filter(is_full).map(|segment| segment.entry.first));
     let phase = match entries.is_empty() {
         true => Phase::Open,
         false => Phase::AwaitSeal,
@@ -145,14 +146,14 @@ async fn recover(
     pool: &Pool,
     sealed: &SegmentSet,
     entries: &[SegmentEntry],
-) -> Result<Tail, OpenError> {
+) -> Result<(Tail, Vec<u64>), OpenError> {
     let (base, tail_from) = newest_table(options, pool, entries).await?;
+    let (base, tail_from, rebuilt) =
+        behind_rewritten(options, pool, entries, base, tail_from).await?;
     entries[..tail_from].iter().for_each(|entry| drop(sealed.insert(*entry)));
     let mut segments = Vec::new();
     for entry in &entries[tail_from..] {
-        if entry.clustered {
-            return Err(OpenError::TableDamaged { segment: entry.first });
-        }
+        assert!(!entry.clustered);
         let file = file::open(&pool.path(entry.file), pool::access(options)).await?;
         segments.push(TailSegment { entry: *entry, file });
     }
@@ -169,7 +170,50 @@ async fn recover(
     for TailSegment { entry, file } in tail.unused.drain(..) {
         pool.add_ready(Ready { entry, file });
     }
-    Ok(tail)
+    Ok((tail, rebuilt))
+}
+
+/// Goes on behind the last rewritten segment that has no whole table: its frames are not those of
+/// the chain, so no walk goes over it. Its table and those before it are built anew, which takes
+/// two damaged tables, for the newest segment is never a rewritten one.
+async fn behind_rewritten(
+    options: &LogOptions,
+    pool: &Pool,
+    entries: &[SegmentEntry],
+    mut base: Base,
+    tail_from: usize,
+) -> Result<(Base, usize, Vec<u64>), OpenError> {
+    let last = entries.iter().rposition(|entry| entry.clustered);
+    let end = last.map_or(tail_from, |last| tail_from.max(last + 1));
+    let mut rebuilt_tables = Vec::new();
+    for at in tail_from..end {
+        let entry = &entries[at];
+        let is_adjacent = at.checked_sub(1).map_or(0, |at| entries[at].last + 1) == entry.first;
+        let earlier = std::mem::take(&mut base.rows);
+        let (before, far) = if is_adjacent { (Some(earlier), None) } else { (None, Some(earlier)) };
+        let mut around = Around { before, ..Around::default() };
+        if let Some(behind) = entries.get(at + 1).filter(|behind| !behind.clustered) {
+            let file = file::open(&pool.path(behind.file), pool::access(options)).await?;
+            around.link = rebuild::link(&file, behind).await?;
+        }
+        let file = file::open(&pool.path(entry.file), pool::access(options)).await?;
+        let Rebuilt { footer, mut rows } = rebuild::rebuild(&file, entry, &around).await?;
+        // Where segments between are gone, nobody knows how far their shards had come.
+        let is_silent = |row: &Row| rows.binary_search_by_key(&row.key, |row| row.key).is_err();
+        let silent: Vec<Row> = far.into_iter().flatten().filter(is_silent).collect();
+        rows.extend(silent.into_iter().map(|row| Row { damaged: true, ..row }));
+        rows.sort_unstable_by_key(|row| row.key);
+        base = Base {
+            segment: entry.first,
+            rows_position: u64::from(footer.rows_position),
+            rows,
+            next_frame: footer.next_frame,
+            last_checksum: footer.last_checksum,
+            arrival_ms: base.arrival_ms.max(footer.arrival_ms),
+        };
+        rebuilt_tables.push(entry.first);
+    }
+    Ok((base, end, rebuilt_tables))
 }
 
 /// What was found whole may still be in the device's cache only, and a flush may have failed for it
@@ -261,6 +305,7 @@ fn assemble(
         room: Notify::new(),
         full: Notify::new(),
         sealed: Notify::new(),
+        mending: Semaphore::new(1),
         followers: Followers::default(),
         finished: Cell::new(false),
     }

@@ -15,6 +15,7 @@ use crate::error::ReadError;
 use crate::frame;
 use crate::index::{FrameMeta, Part};
 use crate::planted::{Bug, planted};
+use crate::rebuild;
 use crate::shard::ShardSlot;
 use crate::state::{LogInner, Stage};
 
@@ -173,7 +174,13 @@ async fn read_cold(
         (shard.key, shard.horizon_segment)
     };
     let wanted = Wanted { slot, key, from, end, horizon_segment };
-    log.cold.read(log, wanted, limit, is_first).await
+    let limit_before = *limit;
+    loop {
+        match log.cold.read(log, wanted, limit, is_first).await {
+            Err(error) if rebuild::mends(log, &error).await? => *limit = limit_before,
+            other => return other,
+        }
+    }
 }
 
 async fn read_live(

@@ -32,6 +32,7 @@ use crate::catalog::{CatalogError, FileEntry, Mutation, SegmentEntry};
 use crate::cluster::{FRAME_BYTES_TARGET, Gathering, Image, Selection};
 use crate::frame::BLOCK_BYTES;
 use crate::planted::{Bug, planted};
+use crate::rebuild;
 use crate::retention::rows;
 use crate::segment_set::{Segment, Shape};
 use crate::state::LogInner;
@@ -52,7 +53,7 @@ const SHARD_BYTES: usize = 320;
 pub(crate) enum Rewritten {
     /// The run is one segment now, with these rows.
     Done(Rc<Segment>, Vec<Row>),
-    /// Part of the run cannot be read; those segments are marked.
+    /// Part of the run cannot be read; those segments are marked, or their tables were mended.
     Damaged,
     /// The disk refused to read, or to write the new file, or has no room for it. Nothing has
     /// changed.
@@ -144,14 +145,12 @@ async fn gather(
     for segment in run {
         let file = log.segments.file(segment).await?;
         let Some(footer) = rows::read_footer(&file, segment.entry()).await? else {
-            segment.set_damaged();
-            return Ok(None);
+            return damaged_table(log, segment).await;
         };
         selection.begin_segment();
         let add = |row: &Row| selection.add(row, log.state.borrow().shards.life(row.key));
         if !rows::each_row(&file, &footer, add).await? {
-            segment.set_damaged();
-            return Ok(None);
+            return damaged_table(log, segment).await;
         }
         count_read(log, footer_bytes(segment.entry(), &footer));
         sources.push((segment, file, footer));
@@ -176,6 +175,15 @@ async fn gather(
         return Ok(None);
     }
     Ok(Some(Gathered { image, chain }))
+}
+
+/// Builds the table anew, for the next try; what cannot be mended is not rewritten.
+async fn damaged_table(log: &LogInner, segment: &Rc<Segment>) -> Result<Option<Gathered>, IoError> {
+    segment.note_damaged_table();
+    if !rebuild::mend(log, segment).await? {
+        segment.set_damaged();
+    }
+    Ok(None)
 }
 
 fn footer_bytes(entry: &SegmentEntry, footer: &Footer) -> u64 {

@@ -65,6 +65,17 @@ pub struct Census {
     pub earliest_expiry_ms: u64,
 }
 
+/// What is known of a table's blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableState {
+    /// Nobody has found a damaged one.
+    Whole,
+    /// Somebody has.
+    Damaged,
+    /// And it could not be built anew.
+    Lost,
+}
+
 /// One sealed segment, or a run of them in one file.
 pub struct Segment {
     entry: SegmentEntry,
@@ -73,6 +84,7 @@ pub struct Segment {
     /// A frame or the table cannot be read: it is never rewritten, or what is left would be taken
     /// for all there was.
     damaged: Cell<bool>,
+    table_state: Cell<TableState>,
     file: RefCell<Option<File>>,
     /// Who takes the file when the last user lets go, once the segment was replaced or removed.
     retired: RefCell<Option<Rc<Freed>>>,
@@ -85,6 +97,7 @@ impl Segment {
             shape: Cell::new(None),
             census: Cell::default(),
             damaged: Cell::new(false),
+            table_state: Cell::new(TableState::Whole),
             file: RefCell::new(None),
             retired: RefCell::new(None),
         }
@@ -123,6 +136,23 @@ impl Segment {
     /// Remembers that some of it cannot be read.
     pub fn set_damaged(&self) {
         self.damaged.set(true);
+    }
+
+    /// What is known of its table's blocks.
+    pub fn table_state(&self) -> TableState {
+        self.table_state.get()
+    }
+
+    /// Remembers what is known of its table's blocks.
+    pub fn set_table_state(&self, state: TableState) {
+        self.table_state.set(state);
+    }
+
+    /// Remembers that a block of its table was found damaged.
+    pub fn note_damaged_table(&self) {
+        if self.table_state.get() == TableState::Whole {
+            self.table_state.set(TableState::Damaged);
+        }
     }
 
     /// Whether it was replaced or removed since.

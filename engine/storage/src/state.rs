@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use runtime::clock::Instant;
 use runtime::file::{File, IoError};
-use runtime::local::{Notify, OneshotSender};
+use runtime::local::{Notify, OneshotSender, Semaphore};
 
 use crate::catalog::SegmentEntry;
 use crate::cold::Cold;
@@ -187,6 +187,8 @@ pub(crate) struct LogInner {
     pub full: Notify,
     /// A segment was sealed.
     pub sealed: Notify,
+    /// One table is mended at a time, and by one.
+    pub mending: Semaphore,
     /// Who is fed at commit.
     pub followers: Followers,
     /// Shut down and drained: the log's tasks end.

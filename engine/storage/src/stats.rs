@@ -13,7 +13,8 @@ pub struct LogStats {
     pub frame_bytes: u64,
     /// Segments whose table was written.
     pub sealed_segments: u64,
-    /// Full segments whose table was missing, torn or damaged when the log was opened.
+    /// Tables that were built anew from their frames: missing, torn or damaged when the log was
+    /// opened, or found damaged since.
     pub rebuilt_tables: u64,
     /// Bytes of tables written at the ends of segments.
     pub table_bytes: u64,

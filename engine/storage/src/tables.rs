@@ -108,8 +108,8 @@ async fn read_region(
     Ok(None)
 }
 
-/// Which block: first number, file and generation of its segment, region, ordinal.
-type BlockKey = (u64, u32, u32, Region, usize);
+/// Which block: first number and file of its segment, seed of its table, region, ordinal.
+type BlockKey = (u64, u32, u64, Region, usize);
 
 /// Blocks that were read and found whole.
 #[derive(Default)]
@@ -193,10 +193,7 @@ impl Tables {
                 segment.set_shape(Some(shape));
                 Ok(shape)
             }
-            None => {
-                let position = entry.bytes - BLOCK_BYTES as u64;
-                Err(ReadError::Damaged { segment: entry.first, position })
-            }
+            None => Err(damaged(segment, entry.bytes - BLOCK_BYTES as u64)),
         }
     }
 
@@ -232,10 +229,8 @@ impl Tables {
     pub(crate) async fn rows(&self, segment: &Rc<Segment>) -> Result<Vec<Row>, ReadError> {
         let footer = segment.footer_of(&self.shape(segment).await?);
         let file = self.set.file(segment).await?;
-        read_rows(&file, &footer).await?.map_err(|Damaged { position }| ReadError::Damaged {
-            segment: segment.entry().first,
-            position,
-        })
+        let rows = read_rows(&file, &footer).await?;
+        rows.map_err(|Damaged { position }| damaged(segment, position))
     }
 
     /// The posting with this ordinal.
@@ -262,7 +257,7 @@ impl Tables {
         at: usize,
     ) -> Result<Rc<[u8]>, ReadError> {
         let entry = segment.entry();
-        let key = (entry.first, entry.file, entry.generation, region, at);
+        let key = (entry.first, entry.file, footer.seed, region, at);
         let mut stats = self.stats.get();
         if let Some(block) = self.cache.borrow_mut().get(&key) {
             stats.hits += 1;
@@ -275,13 +270,19 @@ impl Tables {
         let position = footer.block_position(region, at);
         let buffer = file.read(position, BLOCK_BYTES).await?;
         if !region.is_whole(&buffer, footer.seed) {
-            return Err(ReadError::Damaged { segment: entry.first, position });
+            return Err(damaged(segment, position));
         }
         // Copied out: buffers of reads are for what is in flight.
         let block: Rc<[u8]> = buffer[..].into();
         self.cache.borrow_mut().insert(key, block.clone(), self.block_count_max);
         Ok(block)
     }
+}
+
+/// A block of the segment's table is damaged: `rebuild::mends` builds it anew.
+fn damaged(segment: &Segment, position: u64) -> ReadError {
+    segment.note_damaged_table();
+    ReadError::Damaged { segment: segment.entry().first, position }
 }
 
 fn segment_blocks(footer: &Footer, region: Region) -> usize {

@@ -8,7 +8,8 @@ use std::rc::Rc;
 use crate::chunk::ReadLimit;
 use crate::error::ReadError;
 use crate::reader;
-use crate::shard::ShardSlot;
+use crate::rebuild;
+use crate::shard::{ShardKey, ShardSlot};
 use crate::state::LogInner;
 use crate::table::Row;
 
@@ -83,6 +84,22 @@ async fn sealed_candidate(
         let shard = state.shards.get(slot);
         (shard.key, shard.horizon_segment)
     };
+    let find = async || sealed_part(log, slot, key, horizon_segment, arrival_ms).await;
+    loop {
+        match find().await {
+            Err(error) if rebuild::mends(log, &error).await? => {}
+            other => return other,
+        }
+    }
+}
+
+async fn sealed_part(
+    log: &Rc<LogInner>,
+    slot: ShardSlot,
+    key: ShardKey,
+    horizon_segment: u64,
+    arrival_ms: u64,
+) -> Result<Sealed, ReadError> {
     let is_behind = |row: &Row| row.next_index > 0 && row.last_arrival_ms >= arrival_ms;
     let Some(place) = log.cold.ordered_first_where(log, key, horizon_segment, is_behind).await?
     else {

@@ -16,6 +16,8 @@ use storage::{Append, AppendRecord, Log};
 
 #[path = "log/cold.rs"]
 mod cold;
+#[path = "log/rotten_tables.rs"]
+mod rotten_tables;
 #[path = "log/sealed.rs"]
 mod sealed;
 
@@ -50,11 +52,11 @@ fn in_next_life<T: Send + 'static>(
         io_memory_bytes: 16 << 20,
         spin: Duration::ZERO,
     };
-    cores::block_on(config, move || async move {
+    let core = cores::start(config, move || async move {
         file::create_directory_all(&directory).await.unwrap();
         test(directory).await
-    })
-    .unwrap()
+    });
+    core.unwrap().join()
 }
 
 async fn open(directory: &Path) -> (Log, storage::Recovered) {

@@ -98,9 +98,10 @@ fn file_bytes(disk: &Disk) -> u64 {
     files(disk).iter().map(|(_, bytes)| bytes).sum()
 }
 
-/// What the disk may hold: one and a half times what is wanted, and four segments.
+/// What the disk may hold: one and a half times what is wanted, the newest sealed segment, which
+/// stays as it is, the active one, and three ready ones.
 fn bound(rounds: u64) -> u64 {
-    rounds * (512 + 3 + 12) * 3 / 2 + 4 * SEGMENT_BYTES
+    rounds * (512 + 3 + 12) * 3 / 2 + 5 * SEGMENT_BYTES
 }
 
 #[test]

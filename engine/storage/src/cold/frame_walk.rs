@@ -27,16 +27,16 @@ struct Walk<'a> {
     carry_position: u64,
 }
 
-/// Gives every whole frame of the segment to `take`; returns the positions of what is no whole
+/// Gives every whole frame of the segment to `take`, with its position; returns the positions of what is no whole
 /// frame of it.
 ///
 /// # Errors
 /// The disk's.
-pub(super) async fn walk(
+pub(crate) async fn walk(
     file: &File,
     entry: &SegmentEntry,
     frames_end: u32,
-    mut take: impl FnMut(&[u8], &FrameHeader),
+    mut take: impl FnMut(u64, &[u8], &FrameHeader),
 ) -> Result<Vec<u64>, IoError> {
     let mut walk = Walk {
         file,
@@ -62,7 +62,7 @@ pub(super) async fn walk(
         };
         let (walked, is_whole) = match frame::decode(bytes) {
             Ok(checked) if belongs(&checked.header) => {
-                take(bytes, &checked.header);
+                take(position, bytes, &checked.header);
                 (checked.header.frame_bytes(), true)
             }
             Err(Defect::Header | Defect::Cut { .. }) if walk.has_more() => {

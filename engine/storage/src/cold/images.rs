@@ -111,7 +111,7 @@ async fn load(cold: &Cold, segment: &Rc<Segment>) -> Result<SegmentImage, ReadEr
     let bytes = usize::try_from(selection.bytes()).expect("a segment has < 2^32 bytes");
     let mut gathering = Gathering::new(selection, Vec::new());
     let file = cold.set.file(segment).await?;
-    let take = |frame: &[u8], header: &_| gathering.add_frame(frame, header);
+    let take = |_, frame: &[u8], header: &_| gathering.add_frame(frame, header);
     let damaged = frame_walk::walk(&file, segment.entry(), shape.frames_end, take).await?;
     cold.count(|stats| {
         stats.misses += 1;

@@ -13,6 +13,7 @@ use super::plan::{self, Candidate, PlanBounds};
 use super::{Request, rows};
 use crate::catalog::{CatalogError, Mutation};
 use crate::planted::{Bug, planted};
+use crate::rebuild;
 use crate::rewrite::{self, Rewritten};
 use crate::segment_set::{Census, Segment, Shape};
 use crate::state::LogInner;
@@ -168,13 +169,26 @@ impl Keeper {
         .await;
         match looked {
             Ok(true) => segment.set_census(count.census()),
-            // Nothing is known of it, so nothing is done about it.
+            Ok(false) => self.mend(segment).await,
+            Err(error) => {
+                // The device may be better later; whoever needs the bytes meets the error itself.
+                self.note(&error);
+                self.rest(segment);
+            }
+        }
+    }
+
+    /// Builds a damaged table anew; the next pass looks at it. Of what cannot be mended nothing is
+    /// known, so nothing is done about it.
+    async fn mend(&mut self, segment: &Rc<Segment>) {
+        segment.note_damaged_table();
+        match rebuild::mend(&self.log, segment).await {
+            Ok(true) => {}
             Ok(false) => {
                 segment.set_damaged();
                 self.rest(segment);
             }
             Err(error) => {
-                // The device may be better later; whoever needs the bytes meets the error itself.
                 self.note(&error);
                 self.rest(segment);
             }
@@ -185,10 +199,11 @@ impl Keeper {
     async fn keep_to_cap(&mut self) -> Result<bool, CatalogError> {
         let log = self.log.clone();
         let Some(bytes_max) = log.options.log_bytes_max else { return Ok(false) };
-        if log.segments.bytes() <= bytes_max || log.segments.count() < 2 {
+        // The newest two stay: see `plan::dead`.
+        if log.segments.bytes() <= bytes_max || log.segments.count() < 3 {
             return Ok(false);
         }
-        let oldest = log.segments.from(0).expect("there are two");
+        let oldest = log.segments.from(0).expect("there are three");
         if self.rests(&oldest) {
             return Ok(false);
         }
@@ -353,7 +368,9 @@ impl Keeper {
     }
 
     fn candidates(&self, segments: &[Rc<Segment>]) -> Vec<Candidate> {
-        let newest = self.log.segments.newest();
+        let newest = self.log.segments.newest().map(|newest| newest.entry().first);
+        let before = newest.and_then(|newest| self.log.segments.before(newest));
+        let before_newest = before.map(|before| before.entry().first);
         let oldest_cached = self.log.oldest_cached();
         let candidate = |segment: &Rc<Segment>| {
             let census = segment.census();
@@ -364,7 +381,8 @@ impl Keeper {
                 live_bytes: u64::from(census.live_bytes),
                 live_shards: census.live_shards as usize,
                 is_known: census.round > 0,
-                is_newest: newest.as_ref().is_some_and(|newest| Rc::ptr_eq(newest, segment)),
+                is_newest: newest == Some(entry.first),
+                is_before_newest: before_newest == Some(entry.first),
                 gains_order: !entry.clustered && !segment.shape().is_some_and(has_postings),
                 may_rewrite: !segment.is_damaged()
                     && !self.rests(segment)

@@ -2,7 +2,7 @@
 //!
 //! | a segment, or a run of neighbours                           | what follows                     |
 //! | ----------------------------------------------------------- | -------------------------------- |
-//! | holds nothing that is wanted                                | removed                          |
+//! | holds nothing that is wanted, and is not of the newest two  | removed                          |
 //! | a reader waits for it to be ordered by shard                | rewritten, with those behind it  |
 //! | would be a third smaller                                    | rewritten into one file          |
 //! | four small ones or more, none with more than half of it all | rewritten into one file          |
@@ -31,6 +31,8 @@ pub(crate) struct Candidate {
     pub is_known: bool,
     /// Recovery starts from its table.
     pub is_newest: bool,
+    /// It comes before the newest: should the newest table rot, recovery starts from this one.
+    pub is_before_newest: bool,
     /// A reader would gain if it were ordered by shard.
     pub gains_order: bool,
     /// All of it can be read, and nothing has failed there lately.
@@ -48,10 +50,13 @@ pub(crate) struct PlanBounds {
     pub shard_count: usize,
 }
 
-/// Places of segments of which nothing is wanted. The newest stays, for its table is needed; it is
-/// written anew instead, without its records.
+/// Places of segments of which nothing is wanted. The newest two stay, for their tables are needed:
+/// of a shard that is silent, the frames of the newest say nothing. The older one is written anew
+/// without its records.
 pub(crate) fn dead(segments: &[Candidate]) -> Vec<usize> {
-    let is_dead = |one: &Candidate| one.is_known && one.live_shards == 0 && !one.is_newest;
+    let is_dead = |one: &Candidate| {
+        one.is_known && one.live_shards == 0 && !one.is_newest && !one.is_before_newest
+    };
     (0..segments.len()).filter(|&at| is_dead(&segments[at])).collect()
 }
 
@@ -79,7 +84,10 @@ fn best_end(segments: &[Candidate], from: usize, bounds: &PlanBounds) -> Option<
     let mut run = Run::default();
     let mut best = None;
     for (at, segment) in segments.iter().enumerate().skip(from).take(RUN_COUNT_MAX) {
-        if !segment.is_known || !segment.may_rewrite || !is_worth_a_look(segment, bounds) {
+        // The newest stays as it is: should its table rot, recovery rebuilds it from its frames,
+        // which it can only where they are those of the chain.
+        let may = segment.is_known && segment.may_rewrite && !segment.is_newest;
+        if !may || !is_worth_a_look(segment, bounds) {
             break;
         }
         run.add(segment);
@@ -155,6 +163,7 @@ mod tests {
             live_shards: if live_kib == 0 { 0 } else { 40 },
             is_known: true,
             is_newest: false,
+            is_before_newest: false,
             gains_order: file_mib == 64,
             may_rewrite: true,
         }
@@ -165,13 +174,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_dead_is_removed_but_for_the_newest() {
+    fn what_is_dead_is_removed_but_for_the_newest_two() {
         let (live, gone) = (segment(64, 60 << 10), segment(64, 0));
         let damaged = Candidate { may_rewrite: false, ..gone };
         let unknown = Candidate { is_known: false, ..gone };
         let newest = Candidate { is_newest: true, ..gone };
-        assert_eq!(dead(&[live, gone, unknown, damaged, newest]), [1, 3]);
-        check(&[live, newest], Some((1, 2)));
+        let before_newest = Candidate { is_before_newest: true, ..gone };
+        assert_eq!(dead(&[live, gone, unknown, damaged, before_newest, newest]), [1, 3]);
+        check(&[before_newest, newest], Some((0, 1)));
+        check(&[live, newest], None);
         check(&[live, unknown, live], None);
         check(&[], None);
     }

@@ -7,18 +7,18 @@ use super::sealed::{rot, sealed_files};
 use super::*;
 
 /// So little is cached that nearly all reads go to the disk.
-fn uncached(options: &mut LogOptions) {
+pub(crate) fn uncached(options: &mut LogOptions) {
     options.cache_bytes_max = 256 << 10;
     options.table_cache_bytes_max = 256 << 10;
     options.image_cache_bytes_max = 12 << 20;
 }
 
-const SHARDS: u64 = 60;
-const ROUNDS: u64 = 200;
-const PER_ROUND: u64 = 5;
+pub(crate) const SHARDS: u64 = 60;
+pub(crate) const ROUNDS: u64 = 200;
+pub(crate) const PER_ROUND: u64 = 5;
 
 /// Many shards whose parts share frames.
-async fn fill_many(log: &Log) -> Vec<ShardSlot> {
+pub(crate) async fn fill_many(log: &Log) -> Vec<ShardSlot> {
     let slots: Vec<_> = (0..SHARDS).map(|key| log.open_shard(ShardKey(key * 7), DAY_MS)).collect();
     for round in 0..ROUNDS {
         let mut pending = Vec::new();
@@ -44,7 +44,7 @@ async fn accepted(log: &Log, append: Append) -> storage::Acknowledgement {
 }
 
 /// Reads the arrival time of every record, then asks for times around every change of it.
-async fn check_times(log: &Log, slot: ShardSlot, count: u64) {
+pub(crate) async fn check_times(log: &Log, slot: ShardSlot, count: u64) {
     let mut arrivals = Vec::new();
     while (arrivals.len() as u64) < count {
         let result = log.read(slot, arrivals.len() as u64, ALL).await.unwrap();
