@@ -143,7 +143,7 @@ pub struct RunFlags {
     /// Partition keys: uniform (fresh for every record), uniform:K, zipf:S, hot:PCT [default: uniform]
     #[arg(long, value_name = "KEYS", help_heading = "Load")]
     pub keys: Option<KeyDistribution>,
-    /// Consumers that follow the tail while it is written [default: 0]
+    /// Consumers that follow the tail while it is written: none yet [default: 0]
     #[arg(long, value_name = "N", value_parser = parse_u32, help_heading = "Load")]
     pub consumers: Option<u32>,
     /// Keys, bodies and resampling follow from it [default: 42]
@@ -418,7 +418,7 @@ mod tests {
         let (scenario, flags) =
             run("run --json --shards 4 --rate 8k --record-bytes 1KiB --limits aws --warmup 0s \
              --duration 10s --batch 100 --linger 1ms --keys zipf:0.99 --durability written \
-             --consumers 2 --seed 7 --cores 2 --cpus 0,2-3 --generator-cpus 1 --memory 512MiB \
+             --consumers 0 --seed 7 --cores 2 --cpus 0,2-3 --generator-cpus 1 --memory 512MiB \
              --in-flight 9 --data there --keep-data --publish");
         assert_eq!(scenario.check(), Ok(()));
         assert_eq!(scenario.stream.shards, 4);
@@ -429,13 +429,21 @@ mod tests {
         assert_eq!(scenario.producer.batch.max_records, 100);
         assert_eq!(scenario.producer.keys.distribution().to_string(), "zipf:0.99");
         assert_eq!(scenario.run.warmup, Span(Duration::ZERO));
-        assert_eq!(scenario.consumer.groups, 2);
+        assert_eq!(scenario.consumer.groups, 0);
         assert_eq!(scenario.seed, 7);
         assert_eq!(scenario.target.cpus.as_deref(), Some("0,2,3"));
         assert_eq!(scenario.producer.cpus.as_deref(), Some("1"));
         assert_eq!(scenario.target.memory, Bytes(512 << 20));
         assert!(flags.keep_data && flags.publish);
         assert_eq!(flags.data, Some(PathBuf::from("there")));
+    }
+
+    #[test]
+    fn consumers_are_refused_with_a_sentence() {
+        let (scenario, _) = run("run --consumers 2");
+        assert_eq!(scenario.consumer.groups, 2);
+        let refused = scenario.check().unwrap_err().to_string();
+        assert_eq!(refused, "consumer.groups must be 0: nobody reads yet while it is written");
     }
 
     #[test]

@@ -212,7 +212,10 @@ impl Scenario {
             65_536,
         )?;
         within("producer.size.bytes", record_bytes, 0, record_max)?;
-        within("consumer.groups", u64::from(self.consumer.groups), 0, 20)?;
+        if self.consumer.groups > 0 {
+            let allowed = "0: nobody reads yet while it is written".to_owned();
+            return Err(ScenarioError::OutOfRange { key: "consumer.groups", allowed });
+        }
         if let Rate::PerSecond(rate) = self.producer.rate {
             within("producer.rate", rate, 1, 1_000_000_000)?;
         }
@@ -301,7 +304,7 @@ keys = { dist = "zipf", s = 0.75, n = 1_000 }
 size = { dist = "fixed", bytes = "1KiB" }
 
 [consumer]
-groups = 1
+groups = 0
 
 [run]
 warmup = "1s"
