@@ -235,6 +235,7 @@ mod tests {
         let figures = [probe(&plan), probe(&plan)];
         std::fs::remove_file(&plan.file).unwrap();
         for figures in figures {
+            // A busy machine may leave a figure without samples; then it is null and says why.
             for figure in [
                 figures.seq_write_mb_s,
                 figures.write_flush_p50_us,
@@ -243,8 +244,9 @@ mod tests {
                 figures.memcpy_gb_s,
                 figures.loopback_rtt_p50_us,
             ] {
-                assert!(figure.unwrap() > 0.0, "{figures:?}");
+                assert!(figure.is_none_or(|figure| figure > 0.0), "{figures:?}");
             }
+            assert!(figures.memcpy_gb_s.is_some(), "it needs nothing but memory: {figures:?}");
             let json = serde_json::to_value(&figures).unwrap();
             for (name, figure) in json.as_object().unwrap() {
                 let explained = figures.null_reasons.of(name).is_some();
