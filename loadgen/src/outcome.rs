@@ -206,12 +206,25 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// Whether a quantile of the response may be printed, as far as the generator goes.
+    /// What the generator left of a quantile of the response.
     #[must_use]
-    pub fn may_print(&self, q: f64) -> bool {
+    pub fn trust(&self, q: f64) -> Trust {
         let found = self.quantiles.iter().find(|quantile| (quantile.q - q).abs() < 1e-9);
-        found.is_none_or(|quantile| quantile.ok)
+        found.map_or(Trust::Exact, |quantile| quantile.trust)
     }
+}
+
+/// What the generator left of a quantile. A stall of its core can only lengthen a response: what it
+/// touched a little is still an upper bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// The quantile is the engine's.
+    #[default]
+    Exact,
+    /// The engine's is this or less.
+    UpperBound,
+    /// It says nothing about the engine.
+    Void,
 }
 
 /// Whether the generator decided a quantile: its limits and its values.
@@ -227,8 +240,10 @@ pub struct QuantileValidity {
     pub stall_pct: f64,
     /// What it may be.
     pub stall_pct_max: f64,
-    /// Both are kept.
-    pub ok: bool,
+    /// What it may be where the quantile is to be an upper bound.
+    pub stall_pct_bound_max: f64,
+    /// What these come to.
+    pub trust: Trust,
 }
 
 /// One thing that had to hold.
@@ -238,8 +253,10 @@ pub struct SloOutcome {
     pub expression: String,
     /// What was observed, in the same unit: `3.21ms`, `0.06%`.
     pub observed: String,
-    /// Whether it held.
+    /// Whether it is known to have held.
     pub pass: bool,
+    /// Neither that it held nor that it did not is known: what was observed is an upper bound.
+    pub undecided: bool,
 }
 
 /// How the highest rate was found.
@@ -253,6 +270,22 @@ pub struct Search {
     pub limited_by_shards: bool,
     /// Steps that were void and tried again.
     pub repeated: u32,
+    /// A rate counts as not held because every step at it was void: the generator, not the engine, may
+    /// have lowered what was found.
+    pub generator_limited: bool,
+}
+
+impl Search {
+    /// Whether more than a quarter of the rates had a void step.
+    #[must_use]
+    pub fn repeated_too_often(&self) -> bool {
+        let (mut rates, mut void) = (0, 0);
+        for tries in self.steps.chunk_by(|one, next| one.rate == next.rate) {
+            rates += 1;
+            void += usize::from(tries.iter().any(|step| !step.valid));
+        }
+        4 * void > rates
+    }
 }
 
 /// One rate that was tried.

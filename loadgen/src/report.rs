@@ -21,7 +21,7 @@ pub mod json;
 pub mod provenance;
 pub mod round;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 pub mod sparkline;
 pub mod terminal;
 

@@ -19,7 +19,7 @@ use crate::environment::meters::Usage;
 use crate::exit_code::ExitCode;
 use crate::outcome::{EngineOutcome, Outcome};
 use crate::report::Environment;
-use crate::scenario::Scenario;
+use crate::scenario::{Rate, Scenario};
 
 pub use self::live::{Live, LiveMode};
 use self::load::Loaded;
@@ -144,6 +144,7 @@ pub fn run(scenario: &Scenario, options: &RunOptions) -> Result<Ran, Failure> {
     let environment = surroundings.environment(&around, &mut live);
     let machine = judge::Machine {
         complaints: surroundings::complaints(&environment),
+        notes: surroundings::notes(&environment),
         engine_core_pct: loaded.usage.as_ref().and_then(Usage::busiest_engine_core_pct),
         disk_write_ratio: environment.roofline.disk_write_ratio,
     };
@@ -193,11 +194,26 @@ impl Stages {
         let mut search = None;
         if self.options.search {
             let found = search::search(&self.rig, &scenario, &self.options, &mut self.live).await?;
-            search::settle(&mut scenario, &found)?;
-            search = Some(found);
+            if let Some((rate, loaded)) = found.interrupted {
+                // The step that was under way is what there is to report.
+                scenario.producer.rate = Rate::PerSecond(rate);
+                return self.finish(scenario, Some(found.search), loaded, prepared).await;
+            }
+            search::settle(&mut scenario, &found.search)?;
+            search = Some(found.search);
         }
         let plan = load::LoadPlan::new(&scenario, &self.options, true);
-        let mut loaded = load::load(&self.rig, &plan, "measure", &mut self.live).await?;
+        let loaded = load::load(&self.rig, &plan, "measure", &mut self.live).await?;
+        self.finish(scenario, search, loaded, prepared).await
+    }
+
+    async fn finish(
+        &mut self,
+        scenario: Scenario,
+        search: Option<crate::outcome::Search>,
+        mut loaded: Loaded,
+        prepared: subject::PreparedBytes,
+    ) -> Result<Finished, Failure> {
         let verify = reading::read_back(&self.rig, &mut loaded, &mut self.live).await?;
         let last = self.rig.client.stats().await.map_err(Failure::could_not)?;
         Ok(Finished { scenario, search, loaded, verify, prepared, last })

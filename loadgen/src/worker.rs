@@ -117,6 +117,8 @@ struct Worker {
     free: RefCell<Vec<Call>>,
     in_flight: Cell<usize>,
     in_flight_seen: Cell<usize>,
+    /// When the last call came back that found the cap full.
+    freed_ns: Cell<u64>,
     returned: Notify,
     work_time: Rc<WorkTime>,
 }
@@ -143,6 +145,7 @@ pub fn prepare(
         free: RefCell::new(free),
         in_flight: Cell::new(0),
         in_flight_seen: Cell::new(0),
+        freed_ns: Cell::new(0),
         returned: Notify::new(),
         work_time,
     })
@@ -200,12 +203,16 @@ async fn open_loop(worker: &Rc<Worker>, schedule: Schedule, rule: BatchRule) -> 
             worker.account.borrow_mut().unsent(schedule, lane, next..count, lateness_ns);
             return (next, Ended::Overloaded);
         }
+        // Since then only answers have come: what it is now says whether the next call finds a place.
+        let was_full = worker.is_full();
         let mut call = worker.free_call();
         worker.fill(&mut call, &planned, Intended::Ticks(schedule));
         clock::sleep_until(worker.start + Duration::from_nanos(planned.due_ns)).await;
-        // A call that came back freed its place at some moment; it is asked for only now, so what
-        // it was late by belongs to the engine as far as the cap was full.
-        let sendable_ns = worker.place_free(planned.due_ns).await;
+        worker.place_free().await;
+        // The place was free at the moment at which a call came back, not at the one at which the
+        // generator saw it: what lies between is lag.
+        let freed_ns = if was_full { worker.freed_ns.get() } else { 0 };
+        let sendable_ns = planned.due_ns.max(freed_ns);
         let times = CallTimes { due_ns: planned.due_ns, sendable_ns };
         worker.send(call, times).await;
         next = planned.first_sequence + u64::from(planned.count);
@@ -217,7 +224,7 @@ async fn closed_loop(worker: &Rc<Worker>, records: u32) -> (u64, Ended) {
     let span_ns = worker.plan.measured.until_ns;
     let mut next = 0;
     loop {
-        worker.place_free(0).await;
+        worker.place_free().await;
         let now_ns = worker.now_ns();
         if now_ns >= span_ns {
             return (next, Ended::Planned);
@@ -253,16 +260,16 @@ impl Worker {
         call.fill(&self.maker, planned.first_sequence, planned.count, intended);
     }
 
-    /// Waits until the cap lets another call go. Returns when that was: `due_ns` where the cap was
-    /// not full then.
-    async fn place_free(&self, due_ns: u64) -> u64 {
-        if self.in_flight.get() < self.plan.in_flight_max {
-            return due_ns;
-        }
+    fn is_full(&self) -> bool {
+        self.in_flight.get() >= self.plan.in_flight_max
+    }
+
+    /// Waits until the cap lets another call go.
+    async fn place_free(&self) {
         loop {
             let returned = self.returned.notified();
-            if self.in_flight.get() < self.plan.in_flight_max {
-                return self.now_ns().max(due_ns);
+            if !self.is_full() {
+                return;
             }
             returned.await;
         }
@@ -282,6 +289,9 @@ impl Worker {
         let answer = async move {
             let result = worker.client.put_records(&worker.stream, call.request()).await;
             let done_ns = worker.now_ns();
+            if worker.is_full() {
+                worker.freed_ns.set(done_ns);
+            }
             worker.in_flight.set(worker.in_flight.get() - 1);
             worker.returned.notify_all();
             worker.plan.progress.answered(&result, worker.in_flight.get());

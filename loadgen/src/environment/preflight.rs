@@ -53,8 +53,25 @@ impl Preflight {
     /// The sentences of the conditions that did not hold or could not be read.
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {
+        self.complaints_about(|_| true)
+    }
+
+    /// The [`Preflight::complaints`] about what a run measures again while it goes: others' work and the
+    /// host's. What was found then decides.
+    #[must_use]
+    pub fn passing_complaints(&self) -> Vec<String> {
+        self.complaints_about(|name| [CPU_PRESSURE, STEAL].contains(&name))
+    }
+
+    /// The other [`Preflight::complaints`].
+    #[must_use]
+    pub fn lasting_complaints(&self) -> Vec<String> {
+        self.complaints_about(|name| ![CPU_PRESSURE, STEAL].contains(&name))
+    }
+
+    fn complaints_about(&self, is_meant: impl Fn(&str) -> bool) -> Vec<String> {
         let bad = self.checks.iter().filter(|check| check.state != CheckState::Pass);
-        bad.map(|check| check.sentence.clone()).collect()
+        bad.filter(|check| is_meant(&check.name)).map(|check| check.sentence.clone()).collect()
     }
 
     /// Whether waiting could mend what failed: room on the disk does not come back by itself.

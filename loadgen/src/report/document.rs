@@ -16,7 +16,7 @@ use crate::environment::roofline::Roofline;
 use crate::environment::system::System;
 use crate::outcome::{Outcome, Verdict};
 use crate::report::Finished;
-use crate::report::figures::{KindFigures, figures_of};
+use crate::report::figures::{KindFigures, QUANTILES, figures_of};
 use crate::report::provenance::utc;
 use crate::stats::recorder::Kind;
 use about::{Generator, ScenarioSection, Subject};
@@ -141,8 +141,8 @@ impl Document {
 /// The figures of all kinds as they may be printed.
 #[must_use]
 pub fn figures(outcome: &Outcome) -> [Option<KindFigures>; Kind::ALL.len()] {
-    let decided = verdicts::decided_by_generator(outcome);
-    figures_of(&outcome.load.distributions, decided, outcome.scenario.seed)
+    let trusts = QUANTILES.map(|q| outcome.validity.trust(q));
+    figures_of(&outcome.load.distributions, trusts, outcome.scenario.seed)
 }
 
 fn load_context(outcome: &Outcome) -> LoadContext {
@@ -166,7 +166,7 @@ fn good_records(outcome: &Outcome) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::QuantileValidity;
+    use crate::outcome::{QuantileValidity, Trust};
     use crate::report::{Environment, json, sample};
     use serde_json::Value;
     use std::collections::BTreeSet;
@@ -257,7 +257,8 @@ mod tests {
             lag_ns_max: 250_000,
             stall_pct: 0.5,
             stall_pct_max: 0.01,
-            ok: false,
+            stall_pct_bound_max: 0.05,
+            trust: Trust::Void,
         }];
         outcome.verify.verdict = Verdict::NotVerified;
         let found = document(&outcome, &sample::environment());
@@ -275,10 +276,22 @@ mod tests {
     }
 
     #[test]
+    fn an_upper_bound_is_a_number_and_listed() {
+        let mut outcome = sample::outcome();
+        let validity = &mut outcome.validity.quantiles[0];
+        (validity.stall_pct, validity.trust) = (0.3, Trust::UpperBound);
+        let found = document(&outcome, &sample::environment());
+        assert!(found["latency_us"]["response"]["p99"].is_number());
+        assert_eq!(found["validity"]["upper_bounds"], serde_json::json!(["p99"]));
+        let reasons = found["validity"]["reasons"].to_string();
+        assert!(reasons.contains("p99 is an upper bound: the generator's core"), "{reasons}");
+    }
+
+    #[test]
     fn a_lower_bound_is_told() {
         let mut outcome = sample::outcome();
         let response = &mut outcome.load.distributions[Kind::Response as usize];
-        (0..100_000).for_each(|_| response.censor(2_000_000_000));
+        response.censor(2_000_000_000, 100_000);
         let found = document(&outcome, &sample::environment());
         assert_eq!(found["latency_us"]["response"]["censored"], 100_000);
         let reasons = found["validity"]["reasons"].to_string();

@@ -1,6 +1,7 @@
 //! The figures of one kind of latency, each as it may be printed: the terminal and run.json show the
 //! same ones.
 
+use crate::outcome::Trust;
 use crate::stats::bootstrap;
 use crate::stats::distribution::{Distribution, Quantile};
 use crate::stats::recorder::Kind;
@@ -28,6 +29,8 @@ pub enum Figure {
     Value(u64),
     /// It is not below this: records that were never sent stand in it with lower bounds.
     AtLeast(u64),
+    /// It is not above this: stalls of the generator, which only lengthen, are in it.
+    AtMost(u64),
     /// Not printed: so many calls would be needed.
     Needs(u64),
     /// Not printed: the generator's own lateness decided it.
@@ -39,15 +42,14 @@ impl Figure {
     #[must_use]
     pub const fn ns(self) -> Option<u64> {
         match self {
-            Self::Value(ns) | Self::AtLeast(ns) => Some(ns),
+            Self::Value(ns) | Self::AtLeast(ns) | Self::AtMost(ns) => Some(ns),
             Self::Needs(_) | Self::Generator => None,
         }
     }
 }
 
-/// Which of [`QUANTILES`] the generator decided, and no figure of the server's may therefore show.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DecidedByGenerator(pub [bool; QUANTILES.len()]);
+/// What the generator left of each of [`QUANTILES`].
+pub type Trusts = [Trust; QUANTILES.len()];
 
 /// All that is printed of one kind.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,7 +82,7 @@ pub struct KindFigures {
 #[must_use]
 pub fn figures_of(
     kinds: &[Distribution; Kind::ALL.len()],
-    decided: DecidedByGenerator,
+    trusts: Trusts,
     seed: u64,
 ) -> [Option<KindFigures>; Kind::ALL.len()] {
     Kind::ALL.map(|kind| {
@@ -88,24 +90,27 @@ pub fn figures_of(
         // Lag is the generator's own, by which the others are judged; waiting for a full call is the
         // plan's, and for a free place among those in flight the server's.
         let is_its_own = matches!(kind, Kind::Lag | Kind::BatchWait | Kind::BackPressure);
-        let decided = if is_its_own { DecidedByGenerator::default() } else { decided };
-        (distribution.count() > 0).then(|| KindFigures::new(distribution, decided, seed))
+        let trusts = if is_its_own { Trusts::default() } else { trusts };
+        (distribution.count() > 0).then(|| KindFigures::new(distribution, trusts, seed))
     })
 }
 
 impl KindFigures {
     /// The figures of a kind of which something was measured.
     #[must_use]
-    pub fn new(distribution: &Distribution, decided: DecidedByGenerator, seed: u64) -> Self {
+    pub fn new(distribution: &Distribution, trusts: Trusts, seed: u64) -> Self {
         let mut quantiles = QUANTILES.map(|q| match distribution.quantile(q) {
             Quantile::Value(ns) => Figure::Value(ns),
             Quantile::AtLeast(ns) => Figure::AtLeast(ns),
             Quantile::NeedsCalls(calls) => Figure::Needs(calls),
         });
-        for (figure, decided) in quantiles.iter_mut().zip(decided.0) {
-            if decided && figure.ns().is_some() {
-                *figure = Figure::Generator;
-            }
+        for (figure, trust) in quantiles.iter_mut().zip(trusts) {
+            *figure = match (*figure, trust) {
+                (figure, Trust::Exact) | (figure @ Figure::Needs(_), _) => figure,
+                (Figure::Value(ns), Trust::UpperBound) => Figure::AtMost(ns),
+                // A bound from below that may be too high is none.
+                (_, Trust::UpperBound | Trust::Void) => Figure::Generator,
+            };
         }
         let intervals = bootstrap::intervals(&distribution.windows().decode(), [0.5, 0.99], seed);
         // An interval beside a lower bound, or beside nothing, would say what is not known.
@@ -153,8 +158,7 @@ mod tests {
 
     #[test]
     fn a_quantile_is_a_number_or_says_why_not() {
-        let [response, service, ..] =
-            figures_of(&recorded(1_000), DecidedByGenerator::default(), 1);
+        let [response, service, ..] = figures_of(&recorded(1_000), Trusts::default(), 1);
         let response = response.unwrap();
         assert!(matches!(response.quantiles[P99], Figure::Value(ns) if ns > 1_900_000));
         assert_eq!(response.quantiles[P99_9], Figure::Needs(10_000));
@@ -167,11 +171,13 @@ mod tests {
 
     #[test]
     fn what_the_generator_decided_is_not_the_servers() {
-        let mut decided = DecidedByGenerator::default();
-        decided.0[P99] = true;
-        decided.0[P99_99] = true;
-        let [response, _, lag, ..] = figures_of(&recorded(1_000), decided, 1);
+        let mut trusts = Trusts::default();
+        trusts[P90] = Trust::UpperBound;
+        trusts[P99] = Trust::Void;
+        trusts[P99_99] = Trust::Void;
+        let [response, _, lag, ..] = figures_of(&recorded(1_000), trusts, 1);
         let response = response.unwrap();
+        assert!(matches!(response.quantiles[P90], Figure::AtMost(ns) if ns > 1_800_000));
         assert_eq!(response.quantiles[P99], Figure::Generator);
         assert_eq!(response.quantiles[P99_99], Figure::Needs(100_000));
         assert_eq!((response.ci95_p99_ns, response.episodes_p99), (None, None));
@@ -182,14 +188,16 @@ mod tests {
     #[test]
     fn a_lower_bound_stays_one_and_has_no_interval() {
         let mut kinds = recorded(1_000);
-        for _ in 0..1_000 {
-            kinds[0].censor(SECOND);
-        }
-        let [response, ..] = figures_of(&kinds, DecidedByGenerator::default(), 1);
+        kinds[0].censor(SECOND, 1_000);
+        let [response, ..] = figures_of(&kinds, Trusts::default(), 1);
         let response = response.unwrap();
         assert!(matches!(response.quantiles[P99], Figure::AtLeast(ns) if ns >= SECOND * 99 / 100));
         assert_eq!(response.ci95_p99_ns, None);
         assert!(matches!(response.quantiles[P50], Figure::Value(_)));
         assert_eq!(response.censored, 1_000);
+        let [response, ..] = figures_of(&kinds, [Trust::UpperBound; QUANTILES.len()], 1);
+        let quantiles = response.unwrap().quantiles;
+        assert_eq!(quantiles[P99], Figure::Generator, "bounded from neither side");
+        assert!(matches!(quantiles[P50], Figure::AtMost(_)));
     }
 }

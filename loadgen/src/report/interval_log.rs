@@ -185,7 +185,7 @@ mod tests {
     fn records_never_sent_are_in_the_log() {
         let mut kinds = recorded();
         for _ in 0..1_000 {
-            kinds[Kind::Response as usize].censor(5 * SECOND);
+            kinds[Kind::Response as usize].censor(5 * SECOND, 1);
         }
         let log = interval_log(&kinds, MEASURED.span_ns(), SystemTime::UNIX_EPOCH);
         let (found, _) = read(&log, Kind::Response);

@@ -14,7 +14,7 @@ use crate::exit_code::ExitCode;
 use crate::limit_checker::{LimitChecker, StreamAge};
 use crate::outcome::{
     EngineOutcome, GeneratorOutcome, Load, Outcome, QuantileValidity, Search, SearchStep, Shards,
-    SloOutcome, Validity, Verdict, Verification,
+    SloOutcome, Trust, Validity, Verdict, Verification,
 };
 use crate::report::provenance::Provenance;
 use crate::report::{Environment, Finished};
@@ -57,11 +57,13 @@ pub(crate) fn outcome() -> Outcome {
                 expression: "response_p99<5ms".to_owned(),
                 observed: "2.37ms".to_owned(),
                 pass: true,
+                undecided: false,
             },
             SloOutcome {
                 expression: "throttled=0".to_owned(),
                 observed: "0 %".to_owned(),
                 pass: true,
+                undecided: false,
             },
         ],
         exit: ExitCode::Ok,
@@ -224,7 +226,8 @@ fn validity() -> Validity {
         lag_ns_max: 237_000,
         stall_pct: 0.01,
         stall_pct_max: 0.1,
-        ok: true,
+        stall_pct_bound_max: 0.5,
+        trust: Trust::Exact,
     };
     let reasons = vec!["1 search step was void and repeated".to_owned()];
     Validity { ok: true, reasons, generator_limited: false, quantiles: vec![quantile] }
@@ -246,6 +249,7 @@ fn search() -> Search {
         held_per_s: Some(555_555),
         limited_by_shards: false,
         repeated: 1,
+        generator_limited: false,
     }
 }
 

@@ -8,8 +8,8 @@ use super::load::Loaded;
 use crate::environment::roofline::{DISK_RATIO, ENGINE_CORE_PCT, GENERATOR_LOAD_PCT};
 use crate::exit_code::ExitCode;
 use crate::outcome::{
-    EngineOutcome, GeneratorOutcome, Load, Outcome, QuantileValidity, Search, SloOutcome, Validity,
-    Verdict, Verification,
+    EngineOutcome, GeneratorOutcome, Load, Outcome, QuantileValidity, Search, SloOutcome, Trust,
+    Validity, Verdict, Verification,
 };
 use crate::scenario::{Scenario, SloSettings};
 use crate::stats::distribution::calls_needed;
@@ -26,12 +26,17 @@ const LAG_NS_MAX: u64 = 100_000;
 const LAG_SHARE_MAX: f64 = 0.1;
 /// The part of 1 - q that stalls of the generator may take.
 const STALL_SHARE_MAX: f64 = 0.1;
+/// The same where the quantile is to be an upper bound: the other half of the values beyond it are then
+/// the engine's own.
+const STALL_SHARE_BOUND_MAX: f64 = 0.5;
 
 /// What the machine says about the measured time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Machine {
     /// What it says against the run.
     pub complaints: Vec<String>,
+    /// What a reader should know, and what does not speak against it.
+    pub notes: Vec<String>,
     /// The busiest engine core.
     pub engine_core_pct: Option<f64>,
     /// Bytes written, of what the disk's probe reached.
@@ -55,12 +60,16 @@ pub(super) fn outcome(
         .check_balance()
         .map_err(|imbalance| Failure { code: ExitCode::OwnBug, sentence: imbalance.to_string() })?;
     let interrupted = matches!(ended, Ended::Interrupted { .. });
-    if interrupted && load.measured_ns == 0 {
+    let searched = search.as_ref().is_some_and(|search| !search.steps.is_empty());
+    if interrupted && load.measured_ns == 0 && !searched {
         let sentence = "interrupted before anything was measured".to_owned();
         return Err(Failure { code: ExitCode::Interrupted, sentence });
     }
-    let validity = validity(&load, &generator, &scenario.slo, machine);
-    let slo = slo(&scenario.slo, &load);
+    let mut validity = validity(&load, &generator, &scenario.slo, machine);
+    if let Some(search) = &search {
+        judge_search(search, &mut validity);
+    }
+    let slo = slo(&scenario.slo, &load, &validity);
     let mut outcome = Outcome {
         scenario,
         started_unix_ms,
@@ -86,14 +95,36 @@ pub(super) fn step(
     generator: &GeneratorOutcome,
 ) -> Result<Option<String>, String> {
     let validity = validity(load, generator, &scenario.slo, &Machine::default());
-    if let Some(reason) = validity.reasons.into_iter().next() {
-        return Err(reason);
+    if !validity.ok {
+        return Err(validity.reasons.join("; "));
     }
     if load.steady.state == State::Overloaded {
         return Ok(Some("the engine fell behind for good".to_owned()));
     }
-    let broken = slo(&scenario.slo, load).into_iter().find(|slo| !slo.pass);
-    Ok(broken.map(|slo| format!("{} was {}", slo.expression, slo.observed)))
+    let slo = slo(&scenario.slo, load, &validity);
+    let words = |slo: &SloOutcome| format!("{} was {}", slo.expression, slo.observed);
+    // What is known to be broken is so whatever else is not known.
+    if let Some(broken) = slo.iter().find(|slo| !slo.pass && !slo.undecided) {
+        return Ok(Some(words(broken)));
+    }
+    match slo.iter().find(|slo| slo.undecided) {
+        Some(undecided) => Err(format!("{}, and the generator stalled", words(undecided))),
+        None => Ok(None),
+    }
+}
+
+/// What the search says about the run as a whole.
+fn judge_search(search: &Search, validity: &mut Validity) {
+    if search.repeated_too_often() {
+        validity.ok = false;
+        validity
+            .reasons
+            .push("more than a quarter of the search's rates had a void step".to_owned());
+    }
+    if search.generator_limited {
+        let sentence = "the generator, not the engine, may have lowered the rate that was found";
+        validity.reasons.push(sentence.to_owned());
+    }
 }
 
 /// Whether the generator left the figures alone.
@@ -105,7 +136,7 @@ fn validity(
 ) -> Validity {
     let mut validity = Validity {
         ok: machine.complaints.is_empty(),
-        reasons: machine.complaints.clone(),
+        reasons: [&machine.complaints[..], &machine.notes[..]].concat(),
         ..Validity::default()
     };
     if !load.open_loop {
@@ -123,7 +154,7 @@ fn validity(
             continue;
         }
         let found = quantile_validity(load, generator, q);
-        if !found.ok && must_hold.contains(&q) {
+        if found.trust == Trust::Void && must_hold.contains(&q) {
             validity.ok = false;
             validity.reasons.push(sentence(&found));
         }
@@ -134,6 +165,7 @@ fn validity(
 
 /// Quantiles that void the whole run: the median, p99 and those of an SLO.
 fn must_hold(slo: &SloSettings) -> Vec<f64> {
+    // An SLO on p50 or p99 adds nothing to these.
     let mut quantiles = vec![0.5, 0.99];
     if slo.response_p99_9.is_some() {
         quantiles.push(0.999);
@@ -147,11 +179,18 @@ fn quantile_validity(load: &Load, generator: &GeneratorOutcome, q: f64) -> Quant
     let lag_ns_max = LAG_NS_MAX.max((response_ns as f64 * LAG_SHARE_MAX) as u64);
     let stall_pct = generator.self_stall_pct;
     let stall_pct_max = 100.0 * (1.0 - q) * STALL_SHARE_MAX;
-    let ok = lag_ns <= lag_ns_max && stall_pct <= stall_pct_max;
-    QuantileValidity { q, lag_ns, lag_ns_max, stall_pct, stall_pct_max, ok }
+    let stall_pct_bound_max = 100.0 * (1.0 - q) * STALL_SHARE_BOUND_MAX;
+    let trust = if lag_ns > lag_ns_max || stall_pct > stall_pct_bound_max {
+        Trust::Void
+    } else if stall_pct > stall_pct_max {
+        Trust::UpperBound
+    } else {
+        Trust::Exact
+    };
+    QuantileValidity { q, lag_ns, lag_ns_max, stall_pct, stall_pct_max, stall_pct_bound_max, trust }
 }
 
-/// What there is to say of a quantile that the generator decided: the limit and its value.
+/// What there is to say of a quantile that the generator touched: the limit and its value.
 #[must_use]
 pub fn sentence(found: &QuantileValidity) -> String {
     let name = quantile_name(found.q);
@@ -162,10 +201,14 @@ pub fn sentence(found: &QuantileValidity) -> String {
             found.lag_ns_max as f64 / 1e6,
         );
     }
+    let (words, limit_pct) = match found.trust {
+        Trust::Void => (format!("the generator decided {name}"), found.stall_pct_bound_max),
+        _ => (format!("{name} is an upper bound"), found.stall_pct_max),
+    };
     format!(
-        "the generator decided {name}: its core stood still for {:.3} % of the time, at most {:.3} % \
+        "{words}: the generator's core stood still for {:.3} % of the time, at most {limit_pct:.3} % \
          would do",
-        found.stall_pct, found.stall_pct_max,
+        found.stall_pct,
     )
 }
 
@@ -176,8 +219,9 @@ pub fn quantile_name(q: f64) -> String {
     format!("p{}", percent.trim_end_matches('0').trim_end_matches('.'))
 }
 
-/// What had to hold. Overloaded, nothing holds.
-fn slo(settings: &SloSettings, load: &Load) -> Vec<SloOutcome> {
+/// What had to hold. Overloaded, nothing holds. An upper bound proves that it held, and never that it
+/// did not.
+fn slo(settings: &SloSettings, load: &Load, validity: &Validity) -> Vec<SloOutcome> {
     let overloaded = load.steady.state == State::Overloaded;
     let counters = &load.counters;
     let lost = counters.lost_records() + counters.unsent_records;
@@ -194,11 +238,14 @@ fn slo(settings: &SloSettings, load: &Load) -> Vec<SloOutcome> {
         let Some(bound) = bound else { continue };
         let observed = response.quantile_with_lost(q, lost_ns);
         let within = observed.is_some_and(|ns| u128::from(ns) <= bound.0.as_nanos());
+        let is_bound = validity.trust(q) == Trust::UpperBound;
+        let sign = if is_bound { "≤ " } else { "" };
         found.push(SloOutcome {
             expression: format!("response_{name}<{bound}"),
             observed: observed
-                .map_or("for ever".to_owned(), |ns| format!("{:.3}ms", ns as f64 / 1e6)),
+                .map_or("for ever".to_owned(), |ns| format!("{sign}{:.3}ms", ns as f64 / 1e6)),
             pass: within && !overloaded,
+            undecided: is_bound && observed.is_some() && !within && !overloaded,
         });
     }
     let ratio = |part: u64, all: u64| part as f64 / all.max(1) as f64;
@@ -220,6 +267,7 @@ fn slo(settings: &SloSettings, load: &Load) -> Vec<SloOutcome> {
             },
             observed: format!("{:.4}%", observed * 100.0),
             pass: observed <= bound && !overloaded,
+            undecided: false,
         });
     }
     found
@@ -237,7 +285,8 @@ fn exit(outcome: &Outcome) -> ExitCode {
         (outcome.interrupted, ExitCode::Interrupted),
         (!outcome.validity.ok, ExitCode::Void),
         (outcome.load.steady.state == State::Overloaded, ExitCode::SloBroken),
-        (outcome.slo.iter().any(|slo| !slo.pass), ExitCode::SloBroken),
+        (outcome.slo.iter().any(|slo| !slo.pass && !slo.undecided), ExitCode::SloBroken),
+        (outcome.slo.iter().any(|slo| slo.undecided), ExitCode::Inconclusive),
     ];
     let codes = causes.into_iter().filter(|(is_so, _)| *is_so);
     codes.fold(ExitCode::Ok, |sum, (_, code)| sum.and(code))
@@ -247,4 +296,86 @@ fn exit(outcome: &Outcome) -> ExitCode {
 #[must_use]
 pub fn log_failure(stats: &[CoreStats]) -> Option<&str> {
     stats.iter().flat_map(|core| &core.logs).find_map(|log| log.failure.as_deref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::amount::Span;
+    use crate::report::sample;
+    use std::time::Duration;
+
+    /// A run of the sample, whose response has a p99 of 2.5 ms, judged with stalls of the generator.
+    fn judged(stall_pct: f64, bound_ms: u64) -> (Validity, Vec<SloOutcome>, Scenario, Outcome) {
+        let mut outcome = sample::outcome();
+        outcome.generator.self_stall_pct = stall_pct;
+        let mut scenario = outcome.scenario.clone();
+        scenario.slo.response_p99 = Some(Span(Duration::from_millis(bound_ms)));
+        let machine = Machine::default();
+        let validity = validity(&outcome.load, &outcome.generator, &scenario.slo, &machine);
+        let slo = slo(&scenario.slo, &outcome.load, &validity);
+        (validity, slo, scenario, outcome)
+    }
+
+    #[test]
+    fn a_stalled_generator_leaves_upper_bounds_and_then_nothing() {
+        let check = |stall_pct: f64, expected: [Trust; 2], ok: bool| {
+            let (validity, ..) = judged(stall_pct, 5);
+            let found = [validity.trust(0.5), validity.trust(0.99)];
+            assert_eq!((found, validity.ok), (expected, ok), "{stall_pct}");
+        };
+        check(0.1, [Trust::Exact, Trust::Exact], true);
+        check(0.11, [Trust::Exact, Trust::UpperBound], true);
+        check(0.5, [Trust::Exact, Trust::UpperBound], true);
+        check(0.51, [Trust::Exact, Trust::Void], false);
+        check(6.0, [Trust::UpperBound, Trust::Void], false);
+        // p99.9 has its own limits, and never voids the run alone.
+        assert_eq!(judged(0.1, 5).0.trust(0.999), Trust::Void);
+    }
+
+    #[test]
+    fn an_upper_bound_proves_that_an_slo_holds_and_never_that_it_does_not() {
+        let check = |stall_pct: f64, bound_ms: u64, expected: (bool, bool)| {
+            let (_, slo, ..) = judged(stall_pct, bound_ms);
+            assert_eq!((slo[0].pass, slo[0].undecided), expected, "{stall_pct} {slo:?}");
+        };
+        check(0.0, 5, (true, false));
+        check(0.3, 5, (true, false));
+        check(0.0, 1, (false, false));
+        check(0.3, 1, (false, true));
+        let exit_of = |stall_pct: f64, bound_ms: u64| {
+            let (validity, slo, scenario, outcome) = judged(stall_pct, bound_ms);
+            exit(&Outcome { validity, slo, scenario, ..outcome })
+        };
+        assert_eq!(exit_of(0.3, 5), ExitCode::Ok);
+        assert_eq!(exit_of(0.0, 1), ExitCode::SloBroken);
+        assert_eq!(exit_of(0.3, 1), ExitCode::Inconclusive);
+        assert_eq!(exit_of(0.6, 1), ExitCode::Void);
+    }
+
+    #[test]
+    fn a_step_holds_with_upper_bounds_and_is_void_where_they_do_not_decide() {
+        let step_of = |stall_pct: f64, bound_ms: u64| {
+            let (_, _, scenario, outcome) = judged(stall_pct, bound_ms);
+            step(&scenario, &outcome.load, &outcome.generator)
+        };
+        assert_eq!(step_of(0.3, 5), Ok(None));
+        assert!(step_of(0.0, 1).is_ok_and(|why| why.is_some()));
+        assert!(step_of(0.3, 1).is_err_and(|why| why.contains("the generator stalled")));
+        assert!(step_of(0.6, 5).is_err_and(|why| why.contains("the generator decided p99")));
+    }
+
+    #[test]
+    fn what_was_found_before_the_run_is_told_and_what_was_during_it_voids() {
+        let outcome = sample::outcome();
+        let judged = |complaints: &[&str], notes: &[&str]| {
+            let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+            let (complaints, notes) = (owned(complaints), owned(notes));
+            let machine = Machine { complaints, notes, ..Machine::default() };
+            validity(&outcome.load, &outcome.generator, &outcome.scenario.slo, &machine)
+        };
+        let noted = judged(&[], &["before"]);
+        assert_eq!((noted.ok, noted.reasons), (true, vec!["before".to_owned()]));
+        assert!(!judged(&["during"], &[]).ok);
+    }
 }

@@ -78,6 +78,12 @@ impl LoadPlan {
         }
     }
 
+    /// The CPUs of the workers: not more of them than calls may be in flight.
+    fn generator_cpus<'a>(&self, rig: &'a Rig) -> &'a [usize] {
+        let most = usize::try_from(self.scenario.producer.in_flight()).unwrap_or(usize::MAX);
+        &rig.generator_cpus[..rig.generator_cpus.len().min(most)]
+    }
+
     /// Records of one lane that its ledger has room for.
     fn watched(&self, lane: Lane) -> u64 {
         let until_ns = self.measured.until_ns;
@@ -89,6 +95,12 @@ impl LoadPlan {
         };
         count.min(WATCHED_MAX)
     }
+}
+
+/// A lane's share of what all lanes may have, which adds up to it.
+fn lane_share(all: u64, lane: Lane) -> u64 {
+    let lanes = u64::from(lane.producers);
+    all / lanes + u64::from(u64::from(lane.producer) < all % lanes)
 }
 
 /// What a load leaves.
@@ -104,6 +116,7 @@ pub(super) struct Loaded {
     pub after: Vec<CoreStats>,
     /// What the measured time took; `None` where nobody watched.
     pub usage: Option<Usage>,
+    /// When the measured time began.
     pub started_unix_ms: u64,
 }
 
@@ -124,7 +137,9 @@ pub(super) async fn load(
     let payloads = Arc::new(Payloads::new(plan.scenario.seed, run, bytes));
     let mut crew = Crew::start(rig, plan, &stream, &payloads).await?;
     let start = clock::now() + HEAD_START;
-    let started_unix_ms = clock::wall_ms();
+    let until_measured = HEAD_START + Duration::from_nanos(plan.measured.from_ns);
+    let started_unix_ms =
+        clock::wall_ms() + u64::try_from(until_measured.as_millis()).expect("a plan is no age");
     crew.go.drain(..).for_each(|go| go.send(start));
     let at = |ns: u64| start + Duration::from_nanos(ns);
     crew.watch_until(at(plan.measured.from_ns), start, plan.measured, live).await;
@@ -133,7 +148,7 @@ pub(super) async fn load(
     crew.watch_until(at(plan.measured.until_ns), start, plan.measured, live).await;
     let after = rig.client.stats().await.map_err(Failure::could_not)?;
     let usage = meters.map(Meters::stop);
-    let cpus = rig.generator_cpus.clone();
+    let cpus = plan.generator_cpus(rig).to_vec();
     let worked = crew.join().await;
     let expectation = Expectation {
         payloads,
@@ -178,8 +193,9 @@ impl Crew {
         let mut crew =
             Crew { cores: Vec::new(), go: Vec::new(), progress: Vec::new(), done: Vec::new() };
         let mut ready = Vec::new();
-        let producers = u32::try_from(rig.generator_cpus.len()).expect("few CPUs");
-        for (producer, cpu) in (0..).zip(&rig.generator_cpus) {
+        let cpus = plan.generator_cpus(rig);
+        let producers = u32::try_from(cpus.len()).expect("few CPUs");
+        for (producer, cpu) in (0..).zip(cpus) {
             let lane = Lane { producer, producers };
             let (ready_sender, is_ready) = mesh::reply();
             let (go, start) = mesh::reply();
@@ -279,7 +295,7 @@ impl Seat {
             rates: plan.rates(),
             open_loop: matches!(pace, Pace::Open { .. }),
         };
-        let in_flight = producer.in_flight().div_ceil(u64::from(lane.producers));
+        let in_flight = lane_share(producer.in_flight(), lane);
         let worker_plan = WorkerPlan {
             lane,
             pace,
@@ -437,4 +453,19 @@ fn sentence(load: &Load) -> String {
 
 fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).expect("no run lasts 584 years")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lanes_shares_add_up() {
+        for (all, producers) in [(1, 1), (64, 2), (5, 3), (1_024, 7)] {
+            let lane = |producer| Lane { producer, producers };
+            let shares: Vec<u64> = (0..producers).map(|one| lane_share(all, lane(one))).collect();
+            assert_eq!(shares.iter().sum::<u64>(), all);
+            assert!(shares.iter().all(|share| *share > 0), "{shares:?}");
+        }
+    }
 }

@@ -1,6 +1,9 @@
-//! The highest rate that holds: doubling until one does not, then three bisections.
+//! The highest rate that holds: doubling until one does not, then three bisections; where not even the
+//! first does, two halvings.
 
 use std::time::Duration;
+
+use runtime::clock;
 
 use super::live::Live;
 use super::load::{LoadPlan, Loaded, load};
@@ -16,12 +19,16 @@ use crate::worker::Ended;
 /// Where it begins.
 const RATE_FIRST: u64 = 250_000;
 const BISECTIONS: u32 = 3;
+/// Below the first rate.
+const HALVINGS: u32 = 2;
 /// A step lasts as long as so many calls take, and at least a second: p99 needs them.
 const STEP_CALLS: u64 = 1_000;
 const STEP_MIN: Duration = Duration::from_secs(1);
 const STEP_WARMUP: Duration = Duration::from_millis(250);
-/// A void step is tried so often in all.
-const TRIES: u32 = 2;
+/// A void step is repeated so often.
+const REPEATS_MAX: u32 = 3;
+/// After this no step is repeated, and where a rate has held, none is added.
+const SEARCH_MAX: Duration = Duration::from_secs(40);
 /// The measured rate is this part of the highest that held.
 const MEASURED_PERCENT: u64 = 90;
 
@@ -45,9 +52,9 @@ impl Course {
             (None, None) => Some(RATE_FIRST.min(self.rate_max)),
             (Some(held), _) if held >= self.rate_max => None,
             (Some(held), None) => Some((2 * held).min(self.rate_max)),
-            (held, Some(failed)) => {
-                let middle = held.unwrap_or(0).midpoint(failed);
-                (self.bisections < BISECTIONS).then_some(middle.max(1))
+            (None, Some(failed)) => (self.bisections < HALVINGS).then_some((failed / 2).max(1)),
+            (Some(held), Some(failed)) => {
+                (self.bisections < BISECTIONS).then_some(held.midpoint(failed))
             }
         }
     }
@@ -62,53 +69,96 @@ impl Course {
     }
 }
 
+/// What a search comes to.
+pub(super) struct Searched {
+    pub search: Search,
+    /// Somebody asked to stop: the load that was under way, and its rate.
+    pub interrupted: Option<(u64, Loaded)>,
+}
+
 /// Searches. The scenario's rate is the most that is tried, its `response_p99` what must hold.
 pub(super) async fn search(
     rig: &Rig,
     scenario: &Scenario,
     options: &RunOptions,
     live: &mut Live,
-) -> Result<Search, Failure> {
+) -> Result<Searched, Failure> {
     let Rate::PerSecond(rate_max) = scenario.producer.rate else {
         return Err(Failure::usage("a search needs the highest rate that it may try".to_owned()));
     };
     let mut course = Course::new(rate_max);
     let mut search = Search::default();
+    let ends = clock::now() + SEARCH_MAX;
+    let mut repeats = 0;
     while let Some(rate) = course.next() {
-        let mut tries = 0;
-        let held = loop {
-            tries += 1;
-            let loaded = try_rate(rig, scenario, options, rate, live).await?;
-            let step = step(rate, scenario, &loaded);
-            let (valid, held) = (step.valid, step.held);
-            search.steps.push(step);
-            if matches!(loaded.ended, Ended::Interrupted { .. }) {
-                let sentence = "interrupted while it searched a rate".to_owned();
-                return Err(Failure { code: ExitCode::Interrupted, sentence });
-            }
-            if valid || tries == TRIES {
-                break valid && held;
-            }
+        let is_late = clock::now() >= ends;
+        if is_late && course.held.is_some() {
+            break;
+        }
+        let loaded = try_rate(rig, scenario, options, rate, live).await?;
+        if matches!(loaded.ended, Ended::Interrupted { .. }) {
+            search.held_per_s = course.held;
+            return Ok(Searched { search, interrupted: Some((rate, loaded)) });
+        }
+        rig.client.delete_stream(loaded.stream.name()).await.map_err(Failure::could_not)?;
+        let step = step(rate, scenario, &loaded);
+        let (valid, held) = (step.valid, step.held);
+        live.note(&words(&step));
+        search.steps.push(step);
+        if !valid && repeats < REPEATS_MAX && !is_late {
+            repeats += 1;
             search.repeated += 1;
-        };
+            continue;
+        }
+        repeats = 0;
+        search.generator_limited |= !valid;
         course.tell(rate, held);
     }
     search.held_per_s = course.held;
     search.limited_by_shards = course.held == Some(rate_max);
-    Ok(search)
+    Ok(Searched { search, interrupted: None })
+}
+
+fn words(step: &SearchStep) -> String {
+    match (step.held, step.valid) {
+        (true, _) => format!("{}/s held", show_short(step.rate as f64)),
+        (false, true) => format!("did not hold: {}", step.reason),
+        (false, false) => format!("void: {}", step.reason),
+    }
 }
 
 /// Puts the rate to measure into the scenario.
 pub(super) fn settle(scenario: &mut Scenario, found: &Search) -> Result<(), Failure> {
     let Some(held) = found.held_per_s else {
-        let reason = found.steps.last().map_or("", |step| step.reason.as_str());
-        return Err(Failure {
-            code: ExitCode::Void,
-            sentence: format!("no rate held, down to the lowest that was tried: {reason}"),
-        });
+        return Err(nothing_held(found));
     };
     scenario.producer.rate = Rate::PerSecond(held * MEASURED_PERCENT / 100);
     Ok(())
+}
+
+/// Why there is nothing to measure, and what can be done about it.
+fn nothing_held(found: &Search) -> Failure {
+    let last = found.steps.last();
+    let reason = last.map_or("", |step| step.reason.as_str());
+    let (code, advice) = match last {
+        Some(step) if step.valid && step.throttled_records > 0 => (
+            ExitCode::SloBroken,
+            "the shards' limits refused records at a rate far below them: try `loadgen run --rate 10k`",
+        ),
+        Some(step) if step.valid => (
+            ExitCode::SloBroken,
+            "the engine is slower here than the bound on its response: compare it with the probe's \
+             \"4 KiB write + flush\" above, and see where its time goes with `loadgen run --rate 10k`",
+        ),
+        _ => (
+            ExitCode::Void,
+            "others use the CPU that the generator needs: stop them and try again, or give it a CPU \
+             that is free with `loadgen run --rate 10k --generator-cpus LIST`",
+        ),
+    };
+    let sentence =
+        format!("no rate held, down to the lowest that was tried ({reason}). What to do: {advice}");
+    Failure { code, sentence }
 }
 
 async fn try_rate(
@@ -124,9 +174,7 @@ async fn try_rate(
     let long_enough = Duration::from_secs_f64(STEP_CALLS as f64 / calls_per_s);
     scenario.run.measure = Span(long_enough.max(STEP_MIN));
     scenario.run.warmup = Span(STEP_WARMUP);
-    let loaded = load(rig, &LoadPlan::new(&scenario, options, false), "search", live).await?;
-    rig.client.delete_stream(loaded.stream.name()).await.map_err(Failure::could_not)?;
-    Ok(loaded)
+    load(rig, &LoadPlan::new(&scenario, options, false), "search", live).await
 }
 
 fn step(rate: u64, scenario: &Scenario, loaded: &Loaded) -> SearchStep {
@@ -186,7 +234,34 @@ mod tests {
 
     #[test]
     fn where_nothing_holds_it_ends() {
-        assert_eq!(rates(0, 3_891_200), (vec![250_000, 125_000, 62_500, 31_250], None));
-        assert_eq!(rates(40_000, 3_891_200).1, Some(31_250));
+        assert_eq!(rates(0, 3_891_200), (vec![250_000, 125_000, 62_500], None));
+        assert_eq!(
+            rates(70_000, 3_891_200),
+            (vec![250_000, 125_000, 62_500, 93_750], Some(62_500))
+        );
+        assert_eq!(rates(0, 1), (vec![1, 1, 1], None));
+    }
+
+    #[test]
+    fn what_did_not_hold_says_why_and_what_to_do() {
+        let check = |valid: bool, code: ExitCode, advice: &str| {
+            let step = SearchStep {
+                rate: 62_500,
+                measured_ns: 1_000_000_000,
+                response_p99_ns: Some(9_000_000),
+                acked_per_s: 62_500.0,
+                throttled_records: 0,
+                valid,
+                held: false,
+                reason: "62.5 k/s: because".to_owned(),
+            };
+            let found = Search { steps: vec![step], ..Search::default() };
+            let failure = settle(&mut Scenario::default_run(), &found).unwrap_err();
+            assert_eq!(failure.code, code);
+            assert!(failure.sentence.contains("62.5 k/s: because"), "{}", failure.sentence);
+            assert!(failure.sentence.contains(advice), "{}", failure.sentence);
+        };
+        check(true, ExitCode::SloBroken, "slower here than the bound");
+        check(false, ExitCode::Void, "--generator-cpus");
     }
 }

@@ -195,9 +195,16 @@ fn work(run: &Run<'_>) -> ServerWork {
     }
 }
 
-/// What the machine says against a run.
+/// What the machine says against a run: what others took while it ran, and what waiting before it could
+/// not mend.
 pub(super) fn complaints(environment: &Environment) -> Vec<String> {
-    let mut found = environment.preflight.complaints();
+    let mut found = environment.preflight.lasting_complaints();
     found.extend(environment.resources.host.contended());
     found
+}
+
+/// What was found before the run and was measured again while it went.
+pub(super) fn notes(environment: &Environment) -> Vec<String> {
+    let passing = environment.preflight.passing_complaints();
+    passing.into_iter().map(|sentence| format!("before the run: {sentence}")).collect()
 }

@@ -106,12 +106,14 @@ impl Distribution {
         self.windows.merge(&other.windows);
     }
 
-    /// Adds a record that was never sent, with a lower bound of what it would have taken.
-    pub fn censor(&mut self, at_least_ns: u64) {
-        self.histogram.saturating_record(at_least_ns.min(LATENCY_NS_MAX));
-        self.overflow += u64::from(at_least_ns > LATENCY_NS_MAX);
+    /// Adds records that were never sent, with a lower bound of what each would have taken.
+    pub fn censor(&mut self, at_least_ns: u64, count: u64) {
+        self.histogram.saturating_record_n(at_least_ns.min(LATENCY_NS_MAX), count);
+        if at_least_ns > LATENCY_NS_MAX {
+            self.overflow += count;
+        }
         self.max_ns = self.max_ns.max(at_least_ns);
-        self.censored += 1;
+        self.censored += count;
         self.censored_ns_min = self.censored_ns_min.min(at_least_ns);
     }
 
@@ -297,9 +299,7 @@ mod tests {
     #[test]
     fn unsent_records_bound_the_quantiles_from_below() {
         let mut half = distribution((0..2_000).map(|_| MS), &[]);
-        for _ in 0..2_000 {
-            half.censor(SECOND);
-        }
+        half.censor(SECOND, 2_000);
         assert_eq!(half.count(), 4_000);
         assert_eq!(half.censored(), 2_000);
         assert!(matches!(half.quantile(0.49), Quantile::Value(ns) if ns < 2 * MS));
@@ -307,7 +307,7 @@ mod tests {
         assert!(matches!(half.quantile(0.99), Quantile::AtLeast(_)));
         // A slow accepted record above a bound: unsent ones may stand between, so it is a bound too.
         let mut mixed = distribution((0..2_000).map(|_| 5 * SECOND), &[]);
-        mixed.censor(SECOND);
+        mixed.censor(SECOND, 1);
         assert!(matches!(mixed.quantile(0.5), Quantile::AtLeast(_)));
     }
 
@@ -338,7 +338,7 @@ mod tests {
         let mut distribution = distribution((1..=100).map(|i| i * MS), &[]);
         let within = distribution.count_within(10 * MS);
         assert_eq!(within, 10);
-        distribution.censor(5 * MS);
+        distribution.censor(5 * MS, 1);
         assert_eq!(distribution.count_within(10 * MS), 10);
     }
 }

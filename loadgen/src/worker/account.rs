@@ -12,12 +12,17 @@ use model::{ApiError, RecordError};
 use super::call::{Call, CallTimes};
 use crate::limit_checker::{LimitChecker, StreamAge};
 use crate::schedule::{Lane, Schedule};
+use crate::stats::SLICE_NS;
 use crate::stats::distribution::Distribution;
 use crate::stats::recorder::{Kind, Measured, Recorder};
 use crate::stats::series::Series;
 use crate::stats::shards::{AnswerMoment, ShardStats};
 use crate::stats::throughput::Counters;
 use crate::verify::Ledger;
+
+/// Ticks so near each other that were never sent share a lower bound, ns.
+const UNSENT_STEP_NS: usize = 1_000_000;
+const _: () = assert!(SLICE_NS.is_multiple_of(UNSENT_STEP_NS as u64), "a step lies in one slice");
 
 /// What a worker's account is to hold.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +55,8 @@ pub struct Account {
     outstanding: u64,
     calls: u32,
     is_over: bool,
-    /// Responses that were never had, with their lower bounds, ns.
-    unsent_ns: Vec<u64>,
+    /// Responses that were never had: a lower bound, ns, and how many have it.
+    unsent: Vec<(u64, u64)>,
     /// The first error of a whole call.
     pub first_error: Option<ApiError>,
 }
@@ -73,7 +78,7 @@ impl Account {
             outstanding: 0,
             calls: 0,
             is_over: false,
-            unsent_ns: Vec::new(),
+            unsent: Vec::new(),
             first_error: None,
         }
     }
@@ -92,7 +97,7 @@ impl Account {
             outstanding: 0,
             calls: 0,
             is_over: true,
-            unsent_ns: Vec::new(),
+            unsent: Vec::new(),
             first_error: None,
         };
         std::mem::replace(self, over)
@@ -113,7 +118,7 @@ impl Account {
         let recorder = self.recorder.take().expect("the distributions are taken once");
         let mut distributions = recorder.finish();
         let response = &mut distributions[Kind::Response as usize];
-        self.unsent_ns.drain(..).for_each(|at_least_ns| response.censor(at_least_ns));
+        self.unsent.drain(..).for_each(|(at_least_ns, count)| response.censor(at_least_ns, count));
         distributions
     }
 
@@ -267,10 +272,10 @@ impl Account {
     /// What is the same for all records of a call.
     fn close_call(&mut self, call: &Call, acked: u64, done_ns: u64) {
         let measured = self.plan.measured;
-        let first = call.ticks[0];
-        if !measured.contains(first) {
-            return;
-        }
+        // A call on an edge of the measured time counts with its records that lie in it.
+        let counted = call.ticks.iter().copied().find(|&tick| measured.contains(tick));
+        let Some(first) = counted else { return };
+        let is_refused = acked < self.counted(&call.ticks);
         self.counters.calls += 1;
         let response_ns = done_ns - first;
         let slice = self.series.at(first);
@@ -286,17 +291,14 @@ impl Account {
             recorder.record_call(Kind::Service, done_ns - call.sent_ns, acked, at);
             if open_loop {
                 recorder.kind(Kind::BatchWait).close_call(due_ns - first, at);
+                recorder.record_call(Kind::BackPressure, sendable_ns - due_ns, acked, at);
+                recorder.record_call(Kind::Lag, call.sent_ns - sendable_ns, acked, at);
             }
         }
-        if (acked as usize) < call.ticks.len() {
+        if is_refused {
             recorder.kind(Kind::Throttle).close_call(response_ns, at);
         }
         recorder.record_call(Kind::Call, done_ns - call.sent_ns, 1, at);
-        if open_loop {
-            let records = call.ticks.len() as u64;
-            recorder.record_call(Kind::BackPressure, sendable_ns - due_ns, records, at);
-            recorder.record_call(Kind::Lag, call.sent_ns - sendable_ns, records, at);
-        }
     }
 
     /// The ticks of `sequences` are given up: each is known to have taken until the end of the plan,
@@ -308,16 +310,20 @@ impl Account {
         sequences: Range<u64>,
         lateness_ns: u64,
     ) {
-        let span_ns = self.plan.measured.until_ns;
-        let count = usize::try_from(sequences.end - sequences.start).expect("a plan fits memory");
-        for tick in schedule.walk(lane, sequences.start).take(count) {
-            if !self.plan.measured.contains(tick) {
+        let Measured { from_ns, until_ns } = self.plan.measured;
+        let before =
+            |at_ns| schedule.records_before(lane, at_ns).clamp(sequences.start, sequences.end);
+        // By the millisecond, which is exact enough for a bound and divides a slice.
+        for begin_ns in (from_ns..until_ns).step_by(UNSENT_STEP_NS) {
+            let end_ns = (begin_ns + UNSENT_STEP_NS as u64).min(until_ns);
+            let count = before(end_ns) - before(begin_ns);
+            if count == 0 {
                 continue;
             }
-            self.counters.offered_records += 1;
-            self.counters.unsent_records += 1;
-            self.series.at(tick).offered += 1;
-            self.unsent_ns.push((span_ns - tick).max(lateness_ns));
+            self.counters.offered_records += count;
+            self.counters.unsent_records += count;
+            self.series.at(begin_ns).offered += count;
+            self.unsent.push(((until_ns - end_ns).max(lateness_ns), count));
         }
     }
 

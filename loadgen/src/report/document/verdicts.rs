@@ -1,7 +1,7 @@
 //! The sections that judge: `verify`, `steady`, `validity`, `slo`.
 
-use crate::outcome::{Outcome, SloOutcome, Verification};
-use crate::report::figures::{DecidedByGenerator, Figure, KindFigures, QUANTILES};
+use crate::outcome::{Outcome, SloOutcome, Trust, Verification};
+use crate::report::figures::{Figure, KindFigures, QUANTILES};
 use crate::report::round::{to_digits, to_places};
 use crate::run::judge;
 use crate::stats::steady::Steadiness;
@@ -52,6 +52,9 @@ pub struct ValiditySection {
     pub ok: bool,
     /// What speaks against them, and what has to be known to read them.
     pub reasons: Vec<String>,
+    /// Quantiles under the names of `latency_us` that are upper bounds: stalls of the generator, which
+    /// only lengthen a response, are in them.
+    pub upper_bounds: Vec<String>,
 }
 
 /// A row of `slo`.
@@ -105,8 +108,9 @@ impl ValiditySection {
     pub fn new(outcome: &Outcome, response: Option<&KindFigures>) -> Self {
         let mut reasons = outcome.validity.reasons.clone();
         reasons.extend(response.and_then(lower_bounds));
-        let decided = outcome.validity.quantiles.iter().filter(|quantile| !quantile.ok);
-        for sentence in decided.map(judge::sentence) {
+        let quantiles = outcome.validity.quantiles.iter();
+        let touched = quantiles.filter(|quantile| quantile.trust != Trust::Exact);
+        for sentence in touched.map(judge::sentence) {
             // Those that void the run have been told.
             if !reasons.contains(&sentence) {
                 reasons.push(sentence);
@@ -116,8 +120,15 @@ impl ValiditySection {
             reasons.push("the rate is a lower bound: the generator was the limit".to_owned());
         }
         reasons.extend(outcome.verify.named.iter().cloned());
-        Self { ok: outcome.validity.ok, reasons }
+        let upper_bounds = response.map(upper_bounds).unwrap_or_default();
+        Self { ok: outcome.validity.ok, reasons, upper_bounds }
     }
+}
+
+fn upper_bounds(response: &KindFigures) -> Vec<String> {
+    let figures = QUANTILES.iter().zip(response.quantiles);
+    let bounded = figures.filter(|(_, figure)| matches!(figure, Figure::AtMost(_)));
+    bounded.map(|(q, _)| judge::quantile_name(*q).replace('.', "_")).collect()
 }
 
 fn lower_bounds(response: &KindFigures) -> Option<String> {
@@ -131,12 +142,6 @@ fn lower_bounds(response: &KindFigures) -> Option<String> {
         format!("response {} at least: {count} records were never sent", bounded.join(", "))
     };
     (!bounded.is_empty()).then(sentence)
-}
-
-/// Which quantiles the generator decided.
-#[must_use]
-pub fn decided_by_generator(outcome: &Outcome) -> DecidedByGenerator {
-    DecidedByGenerator(QUANTILES.map(|q| !outcome.validity.may_print(q)))
 }
 
 impl SloRow {

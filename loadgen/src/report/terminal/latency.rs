@@ -3,7 +3,7 @@
 use super::grid::{grid, ms};
 use super::style::Style;
 use crate::amount::{show_count, show_short};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Trust};
 use crate::report::figures::{Figure, KindFigures, P50, P90, P99, P99_9};
 use crate::stats::recorder::Kind;
 
@@ -66,6 +66,7 @@ fn cell(figure: Figure, episodes: Option<u64>) -> String {
     match figure {
         Figure::Value(ns) => format!("{}{episodes}", ms(ns)),
         Figure::AtLeast(ns) => format!("≥ {}{episodes}", ms(ns)),
+        Figure::AtMost(ns) => format!("≤ {}{episodes}", ms(ns)),
         Figure::Needs(calls) => format!("n/a (needs {})", show_count(calls)),
         Figure::Generator => "n/a (generator)".to_owned(),
     }
@@ -73,8 +74,12 @@ fn cell(figure: Figure, episodes: Option<u64>) -> String {
 
 fn remark(kind: Kind, figures: &KindFigures, outcome: &Outcome) -> String {
     if kind == Kind::Lag {
-        let is_healthy = outcome.validity.quantiles.iter().all(|quantile| quantile.ok);
-        let words = if is_healthy { "generator healthy" } else { "generator decided quantiles" };
+        let has = |trust| outcome.validity.quantiles.iter().any(|found| found.trust == trust);
+        let words = match (has(Trust::Void), has(Trust::UpperBound)) {
+            (true, _) => "generator decided quantiles",
+            (false, true) => "generator stalled: what is ≤ is an upper bound",
+            (false, false) => "generator healthy",
+        };
         return format!("← {words}");
     }
     let mut remarks = Vec::new();
@@ -100,6 +105,7 @@ mod tests {
         check(Figure::Value(6_920_000), Some(12), "6.92 (12)");
         check(Figure::Value(6_920_000), None, "6.92");
         check(Figure::AtLeast(1_000_000_000), Some(1), "≥ 1000 (1)");
+        check(Figure::AtMost(6_920_000), Some(2), "≤ 6.92 (2)");
         check(Figure::Needs(10_000), None, "n/a (needs 10,000)");
         check(Figure::Generator, None, "n/a (generator)");
     }

@@ -17,6 +17,9 @@ pub(super) fn section(search: &Search, style: Style) -> String {
     if search.limited_by_shards {
         text += " (bottleneck: shard limits)";
     }
+    if search.generator_limited {
+        text += " · the generator, not the engine, may have lowered it";
+    }
     if search.repeated > 0 {
         text += &format!(" · void steps repeated: {}", search.repeated);
     }

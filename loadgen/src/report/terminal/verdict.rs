@@ -19,7 +19,8 @@ pub(super) fn section(outcome: &Outcome, document: &Document, style: Style) -> S
         style.verdict(steadiness(steady), is_steady),
     );
     if !document.slo.is_empty() {
-        let rows: Vec<String> = document.slo.iter().map(|row| slo(row, style)).collect();
+        let rows = document.slo.iter().zip(&outcome.slo);
+        let rows: Vec<String> = rows.map(|(row, slo)| slo_row(row, slo.undecided, style)).collect();
         text += &format!(" · SLO {}", rows.join("  "));
     }
     if document.interrupted {
@@ -84,7 +85,12 @@ const fn steadiness(state: State) -> &'static str {
     }
 }
 
-fn slo(row: &SloRow, style: Style) -> String {
-    let mark = style.verdict(if row.pass { "✓" } else { "✗" }, row.pass);
+fn slo_row(row: &SloRow, undecided: bool, style: Style) -> String {
+    let mark = match (row.pass, undecided) {
+        (true, _) => "✓",
+        (false, true) => "?",
+        (false, false) => "✗",
+    };
+    let mark = style.verdict(mark, row.pass);
     format!("{} {mark} ({})", row.expr, row.observed)
 }
