@@ -69,7 +69,10 @@ fn an_open_loop_balances_and_is_read_back() {
     check_sound(&outcome);
     assert_eq!(outcome.load.counters.offered_records, 10_000);
     assert!(outcome.load.open_loop);
-    assert!(outcome.load.latency(Kind::Lag).count() > 0);
+    for kind in [Kind::Service, Kind::Lag, Kind::BatchWait, Kind::BackPressure] {
+        let counted = outcome.load.latency(kind).count();
+        assert_eq!(counted, outcome.load.counters.acked_records, "{}", kind.name());
+    }
 }
 
 #[test]
