@@ -118,6 +118,10 @@ impl Cold {
             // Rewriting left out what had expired: what comes next stands in a later segment.
             from = place.row.next_index;
         };
+        if place.row.first_index() >= wanted.end {
+            // All that stood before what memory holds has expired.
+            return Ok(None);
+        }
         if !self.tables.shape(&place.segment).await?.has_postings {
             return self.read_image(&place, &wanted, limit, is_first).await.map(Some);
         }
