@@ -122,14 +122,22 @@ async fn check_all(client: &Client, stream: &Stream, count: u64) {
 
 #[test]
 fn what_was_put_is_read_with_fewer_and_more_cores_than_logs() {
-    let folder = folder("embed-cores");
+    // The first life makes the folder, with as many logs as it has cores.
+    check_cores("embed-2-logs", &[(2, (2, 0)), (1, (1, 0)), (4, (2, 2)), (2, (2, 0))]);
+    check_cores("embed-4-logs", &[(4, (4, 0)), (1, (1, 0)), (2, (2, 0)), (4, (4, 0))]);
+}
+
+/// A life for each number of cores; with the cores that then work and those that are idle.
+fn check_cores(name_of_folder: &str, lives: &[(usize, (usize, usize))]) {
+    let folder = folder(name_of_folder);
+    let logs = lives[0].0;
     let mut life = 0;
-    for (cores, expected) in [(2, (2, 0)), (1, (1, 0)), (4, (2, 2)), (2, (2, 0))] {
+    for &(cores, expected) in lives {
         let engine = start(EngineConfig { cores, ..config(&folder) });
         let report = engine.report();
         assert_eq!((report.cores, report.idle_cores), expected);
-        assert_eq!((report.identity.logs, report.is_new), (2, life == 0));
-        assert_eq!(report.logs.len(), 2);
+        assert_eq!((usize::from(report.identity.logs), report.is_new), (logs, life == 0));
+        assert_eq!(report.logs.len(), logs);
         assert_eq!(report.stream_count, usize::from(life > 0));
         life += 1;
         assert_eq!(report.life, life);
@@ -175,22 +183,25 @@ fn outcomes_are_in_request_order_and_indices_are_dense() {
 
 #[test]
 fn a_request_costs_two_messages_per_owner_core() {
-    let folder = folder("embed-messages");
-    let engine = start(EngineConfig { cores: 2, ..config(&folder) });
-    on_core(&engine, |client| async move {
-        let options = StreamOptions::default();
-        let stream = client.create_stream(&name("s"), 64, options).await.unwrap();
-        for round in 0..20 {
-            put(&client, &stream, round * 500, (round + 1) * 500).await;
-        }
-        let stats = client.stats().await.unwrap();
-        for core in stats {
-            assert_eq!((core.put_messages, core.put_replies), (20, 20));
-            assert_eq!(core.logs.iter().map(|log| log.waiting_bytes).sum::<u64>(), 0);
-            assert!(core.logs.iter().all(|log| log.flushes > 0 && log.failure.is_none()));
-        }
-    });
-    engine.shutdown().unwrap();
+    for (cores, logs) in [(1, 4), (2, 4), (4, 4)] {
+        let folder = folder(&format!("embed-messages-{cores}"));
+        let engine = start(EngineConfig { cores, logs: Some(logs), ..config(&folder) });
+        on_core(&engine, move |client| async move {
+            let options = StreamOptions::default();
+            let stream = client.create_stream(&name("s"), 64, options).await.unwrap();
+            for round in 0..20 {
+                put(&client, &stream, round * 500, (round + 1) * 500).await;
+            }
+            let stats = client.stats().await.unwrap();
+            assert_eq!(stats.len(), cores);
+            for core in stats {
+                assert_eq!((core.put_messages, core.put_replies), (20, 20));
+                assert_eq!(core.logs.iter().map(|log| log.waiting_bytes).sum::<u64>(), 0);
+                assert!(core.logs.iter().all(|log| log.flushes > 0 && log.failure.is_none()));
+            }
+        });
+        engine.shutdown().unwrap();
+    }
 }
 
 #[test]

@@ -125,6 +125,28 @@ fn it_works_on_ext4_and_xfs_with_either_sector_size_on_any_loop_device() {
     assert!(numbers.iter().max().unwrap() >= &2, "the third and later ones were used: {numbers:?}");
 }
 
+/// The device's own counter is beyond the reach of a wrong count in the engine.
+#[test]
+fn the_disk_sees_the_flushes_that_the_engine_counts() {
+    let mounted = Mounted::on_loop("flushes", 512, "ext4");
+    let stat = format!("/sys/block/loop{}/stat", mounted.number());
+    for (name, way) in [("flushed", None), ("dsync", Some("--dsync"))] {
+        let mut options = vec!["--count-flushes", &stat];
+        options.extend(way);
+        let output = attempt(&[], &mounted.at.join(name), &options);
+        let text = said(&output);
+        assert!(output.status.success(), "{:?}: {text}", output.status);
+        let line = text.lines().find(|line| line.starts_with("flushes: ")).unwrap();
+        let numbers: Vec<u64> = line
+            .split(|c: char| !c.is_ascii_digit())
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        let [seen, counted] = numbers[..] else { panic!("{line}") };
+        assert!(counted >= 450, "nearly every record is flushed alone: {line}");
+        assert!(seen * 10 >= counted * 9, "{line}");
+    }
+}
+
 #[test]
 fn memory_is_refused_as_a_disk_unless_it_is_accepted() {
     let mounted = Mounted::tmpfs("tmpfs");
