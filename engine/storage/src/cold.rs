@@ -111,7 +111,9 @@ impl Cold {
             let is_behind = |row: &Row| row.next_index > from;
             let low = wanted.horizon_segment;
             let found = self.ordered_first_where(log, wanted.key, low, is_behind).await?;
-            let Some(place) = found else { return Ok(None) };
+            // A sealed segment may be in memory as well.
+            let in_front = found.filter(|place| place.row.first_index() < wanted.end);
+            let Some(place) = in_front else { return Ok(None) };
             if place.row.count > 0 {
                 break place;
             }
@@ -163,10 +165,13 @@ impl Cold {
         low: u64,
         is_behind: impl Fn(&Row) -> bool,
     ) -> Result<Option<Place>, ReadError> {
-        let mut low = self.set.at(low).map_or(low, |segment| segment.entry().first);
+        let from_number =
+            |number| self.set.at(number).map_or(number, |covering| covering.entry().first);
+        let mut low = low;
         let mut high = u64::MAX;
         let mut found = None;
-        while let Some(segment) = self.set.middle(low, high) {
+        // What stands from `low` on may meanwhile have become one with what stands before it.
+        while let Some(segment) = self.set.middle(from_number(low), high) {
             let row = self.tables.row(&segment, key).await?;
             match row.filter(|row| is_behind(row)) {
                 Some(row) => {
@@ -224,9 +229,22 @@ impl Cold {
         if !self.tables.shape(segment).await?.has_postings {
             let image = self.images.get(self, segment).await?;
             // A piece of an image begins with its base.
-            let parts = image.parts(row.key, 0).take_while(|part| part.base_ms < arrival_ms);
-            let last = parts.last();
-            return Ok(last.map(|part| (part.first_index, part.end_index())));
+            // Nothing of it is wanted any more: then it is not in the image.
+            let Some((mut expected, end)) = image.range(row.key) else { return Ok(None) };
+            let mut last = None;
+            for part in image.parts(row.key, expected) {
+                if part.first_index > expected {
+                    break;
+                }
+                if part.base_ms >= arrival_ms {
+                    return Ok(last);
+                }
+                expected = part.end_index();
+                last = Some((part.first_index, expected));
+            }
+            // Of what no whole frame holds nobody knows when it arrived.
+            let is_whole = expected == end;
+            return if is_whole { Ok(last) } else { Err(image.damage(segment.entry().first)) };
         }
         let (mut low, mut high) = (row.first_posting, row.first_posting + row.postings);
         let mut last = None;

@@ -126,6 +126,8 @@ pub(crate) fn frames_end_max(segment_bytes: u64, shard_count: usize) -> u64 {
 
 /// Takes the table of the active segment, which gets no more frames.
 fn retire(state: &mut State) {
+    // Once the log is open, its owners have named all shards, and those concerned have rows.
+    let has_nameless_damage = state.has_nameless_damage && state.phase != Phase::Open;
     let State { shards, live, .. } = state;
     let active = live.back().expect("an open log has a segment to append to");
     let (slots, rows) = table_rows(shards, active);
@@ -135,6 +137,7 @@ fn retire(state: &mut State) {
         next_frame: state.next_frame,
         last_checksum: state.last_checksum,
         arrival_ms: state.arrival_ms,
+        has_nameless_damage,
     };
     state.active_mut().stage = Stage::Full(Box::new(full));
 }
@@ -460,9 +463,7 @@ fn commit(log: &Rc<LogInner>, target: u64) {
         acknowledge(waiter);
     }
     log.durable.notify_all();
-    if !planted(Bug::ForgetRoom) {
-        log.room.notify_all();
-    }
+    log.room.notify_all();
     log.full.notify_all();
 }
 

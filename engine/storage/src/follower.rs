@@ -45,7 +45,8 @@ impl Followers {
         let Some(feeds) = feeds.get(&part.slot) else { return };
         let mut chunk = None;
         for feed in feeds {
-            let is_at_the_tail = feed.next.get() == part.first_index;
+            let is_at_the_tail =
+                feed.next.get() == part.first_index || planted(Bug::FeedWhileCatchingUp);
             let bytes = part.bytes as usize;
             if is_at_the_tail && self.queued_bytes.get() + bytes <= QUEUED_BYTES_MAX {
                 let Some(chunk) = chunk.get_or_insert_with(|| chunk_of(part, frame)) else {
@@ -139,9 +140,7 @@ impl Follower {
                 continue;
             }
             // While it reads it is not fed: what it would get is not behind its position yet.
-            if !planted(Bug::FeedWhileCatchingUp) {
-                feed.next.set(u64::MAX);
-            }
+            feed.next.set(u64::MAX);
             let result = reader::read(&log, self.slot, self.position, CATCH_UP).await?;
             if let Some(chunk) = self.queue_all(result.chunks, result.next) {
                 return Ok(chunk);

@@ -14,6 +14,7 @@ use crate::follower::Follower;
 use crate::frame::BLOCK_BYTES;
 use crate::open;
 use crate::options::LogOptions;
+use crate::planted::{Bug, planted};
 use crate::reader::{self, ReadResult};
 use crate::retention::ClockPause;
 use crate::shard::{ShardKey, ShardSlot};
@@ -114,6 +115,9 @@ impl Log {
 
     /// Resolves when there may be room for an append again; may resolve too early.
     pub async fn room(&self) {
+        if planted(Bug::ForgetRoom) {
+            std::future::pending::<()>().await;
+        }
         self.inner.room.notified().await;
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use runtime::clock;
-use runtime::file::{self, IoError};
+use runtime::file::{self, File, IoError};
 use runtime::local::{Notify, Semaphore};
 use runtime::task;
 
@@ -28,11 +28,13 @@ use crate::service;
 use crate::shards::Shards;
 use crate::state::{LiveSegment, LogInner, Phase, Stage, State};
 use crate::stats::LogStats;
-use crate::table::Row;
+use crate::table::{Footer, Row};
 use crate::tables;
 
 /// Sealed segments whose files stay open between two reads.
 const OPEN_FILES_MAX: usize = 64;
+/// A table is written again in pieces of so many bytes.
+const REWRITTEN_TOGETHER_BYTES: u64 = 256 << 10;
 
 /// See [`crate::log::Log::open`].
 pub(crate) async fn open(
@@ -210,6 +212,7 @@ async fn behind_rewritten(
             next_frame: footer.next_frame,
             last_checksum: footer.last_checksum,
             arrival_ms: base.arrival_ms.max(footer.arrival_ms),
+            has_nameless_damage: base.has_nameless_damage || footer.has_nameless_damage,
         };
         rebuilt_tables.push(entry.first);
     }
@@ -232,6 +235,27 @@ async fn make_durable(tail: &Tail) -> Result<(), IoError> {
     Ok(())
 }
 
+/// The table that recovery starts from may have been read from the device's cache only, and later
+/// tables would become durable without it. Those before it were durable when it was written.
+async fn make_table_durable(
+    file: &File,
+    entry: &SegmentEntry,
+    footer: &Footer,
+) -> Result<(), IoError> {
+    if planted(Bug::TrustUnflushedTable) {
+        return Ok(());
+    }
+    let mut position = u64::from(footer.rows_position);
+    while position < entry.bytes {
+        let bytes = (entry.bytes - position).min(REWRITTEN_TOGETHER_BYTES);
+        // The bytes are the same; see `make_durable`.
+        let piece = file.read(position, bytes as usize).await?;
+        file.write(position, Rc::new(piece)).await?;
+        position += bytes;
+    }
+    file.flush().await
+}
+
 /// The newest segment with a whole table, and which entry comes behind it. Looks only at the
 /// segments behind that one, so that the cost of a start follows the unsealed tail.
 async fn newest_table(
@@ -244,6 +268,7 @@ async fn newest_table(
         let Some(footer) = tables::read_footer(&file, entry).await? else { continue };
         // A table that was torn, or that rots, is as if there were none: its segment is walked.
         let Some(rows) = tables::read_whole(&file, &footer).await? else { continue };
+        make_table_durable(&file, entry, &footer).await?;
         let base = Base {
             segment: entry.first,
             rows_position: u64::from(footer.rows_position),
@@ -251,6 +276,7 @@ async fn newest_table(
             next_frame: footer.next_frame,
             last_checksum: footer.last_checksum,
             arrival_ms: footer.arrival_ms,
+            has_nameless_damage: footer.has_nameless_damage,
         };
         return Ok((base, at + 1));
     }

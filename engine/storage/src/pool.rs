@@ -8,10 +8,12 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::Duration;
 
 use runtime::buffer::Buffer;
 use runtime::file::{self, Access, File, IoError, IoErrorKind};
 use runtime::local::Notify;
+use runtime::{clock, task};
 
 use crate::catalog::{CatalogClient, CatalogError, FileEntry, Mutation, SegmentEntry};
 use crate::options::{FlushMethod, LogOptions};
@@ -21,6 +23,8 @@ use crate::planted::{Bug, planted};
 const ZERO_PIECE_BYTES: usize = 1 << 20;
 /// Pieces of zeros in flight. Few, since they compete with appends for the disk.
 const ZERO_DEPTH: usize = 4;
+/// How late a planted bug tells the manifest: late enough for the segment to be in use.
+const LATE_COMMIT_AFTER: Duration = Duration::from_millis(50);
 
 /// A segment that frames may be written to.
 pub(crate) struct Ready {
@@ -173,7 +177,13 @@ impl Pool {
         }
         if planted(Bug::UseSegmentBeforeManifest) {
             self.make_ready(Ready { entry, file });
-            return self.catalog.commit(mutations).await;
+            let catalog = self.catalog.clone();
+            drop(task::spawn(async move {
+                clock::sleep(LATE_COMMIT_AFTER).await;
+                // A planted bug has no one to tell.
+                drop(catalog.commit(mutations).await);
+            }));
+            return Ok(());
         }
         match self.catalog.commit(mutations).await {
             Ok(()) => {}

@@ -55,6 +55,8 @@ pub(crate) struct Base {
     pub next_frame: u64,
     pub last_checksum: u64,
     pub arrival_ms: u64,
+    /// See the footer.
+    pub has_nameless_damage: bool,
 }
 
 /// What recovery found.
@@ -149,7 +151,7 @@ impl<'a> Walk<'a> {
             arrival_ms: base.arrival_ms,
             damage,
             scanned_bytes: 0,
-            has_nameless_damage: false,
+            has_nameless_damage: base.has_nameless_damage,
             doubtful: VecDeque::new(),
         };
         let suspects = Suspects::default();
@@ -185,7 +187,9 @@ impl<'a> Walk<'a> {
         let Some(checked) = self.whole_at(at, position).await? else { return Ok(None) };
         let is_chained = checked.header.number == self.tail.next_frame
             && checked.header.previous == self.tail.last_checksum;
-        let is_trusted = planted(Bug::IgnoreChain) && checked.header.number >= self.tail.next_frame;
+        let is_stale = checked.header.generation < self.segments[at].entry.generation;
+        let is_trusted = planted(Bug::IgnoreChain) && checked.header.number >= self.tail.next_frame
+            || planted(Bug::TrustStaleFrame) && is_stale;
         Ok((is_chained || is_trusted).then_some(checked))
     }
 
@@ -299,6 +303,7 @@ impl<'a> Walk<'a> {
             next_frame: self.tail.next_frame,
             last_checksum: self.tail.last_checksum,
             arrival_ms: self.tail.arrival_ms,
+            has_nameless_damage: self.tail.has_nameless_damage,
         };
         self.live_mut().stage = Stage::Full(Box::new(full));
         let TailSegment { entry, file } = &self.segments[at];
@@ -390,9 +395,41 @@ impl<'a> Walk<'a> {
             }
             damage.shards.extend(keys);
         }
-        self.tail.has_nameless_damage = self.suspects.has_nameless();
+        let Tail { shards, live, .. } = &mut self.tail;
+        let is_nameless = self.suspects.has_nameless();
+        live.iter_mut().for_each(|segment| remember_damage(segment, shards, is_nameless));
+        self.tail.has_nameless_damage |= is_nameless;
         self.tail.unused = self.segments.split_off(self.at + 1);
         self.tail
+    }
+}
+
+/// The next opening may start from the table of this segment, behind the damage: it must say which
+/// shards are refused. The room for a table is that of all shards that had been opened.
+fn remember_damage(segment: &mut LiveSegment, shards: &Shards, is_nameless: bool) {
+    let Stage::Full(full) = &mut segment.stage else { return };
+    full.has_nameless_damage |= is_nameless;
+    for (slot, shard) in shards.by_key().filter(|(_, shard)| shard.damaged) {
+        match full.rows.binary_search_by_key(&shard.key, |row| row.key) {
+            Ok(at) => full.rows[at].damaged = true,
+            Err(at) => {
+                let row = table::Row {
+                    key: shard.key,
+                    next_index: 0,
+                    last_arrival_ms: 0,
+                    first_live_segment: segment.entry.first,
+                    retention_ms: shard.retention_ms,
+                    count: 0,
+                    bytes: 0,
+                    first_posting: 0,
+                    postings: 0,
+                    closed: shard.closed,
+                    damaged: true,
+                };
+                full.rows.insert(at, row);
+                full.slots.insert(at, slot);
+            }
+        }
     }
 }
 

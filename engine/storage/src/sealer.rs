@@ -101,7 +101,7 @@ async fn seal(log: &Rc<LogInner>, work: Work) -> Result<(), IoError> {
         // Its frames were acknowledged without a flush: the table must not survive them.
         file.flush().await?;
     }
-    let FullSegment { mut rows, slots, next_frame, last_checksum, arrival_ms } = full;
+    let FullSegment { mut rows, slots, next_frame, last_checksum, arrival_ms, .. } = full;
     let mut postings = Vec::new();
     if let Some(checksums) = part_checksums(log, entry.first, &file).await? {
         let state = log.state.borrow();
@@ -125,6 +125,7 @@ async fn seal(log: &Rc<LogInner>, work: Work) -> Result<(), IoError> {
         log: entry.log,
         clustered: false,
         has_postings: !postings.is_empty(),
+        has_nameless_damage: full.has_nameless_damage,
         frames_end: u32::try_from(frames_end).expect("a segment has < 2^32 bytes"),
         next_frame,
         last_checksum,

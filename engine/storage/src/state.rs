@@ -90,6 +90,8 @@ pub(crate) struct FullSegment {
     pub next_frame: u64,
     pub last_checksum: u64,
     pub arrival_ms: u64,
+    /// See the footer.
+    pub has_nameless_damage: bool,
 }
 
 /// A segment whose index is in memory.

@@ -38,6 +38,8 @@ pub(crate) async fn find_by_time(
             Sealed::Behind => index,
         },
     };
+    // Of a shard that was deleted meanwhile, what was found says nothing.
+    reader::readable(log, slot)?;
     let horizon = log.state.borrow().shards.get(slot).horizon;
     Ok(found.clamp(horizon.min(durable_index), durable_index))
 }

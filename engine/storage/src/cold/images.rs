@@ -32,6 +32,11 @@ impl SegmentImage {
         self.image.parts(key, from)
     }
 
+    /// The indices of a shard that should be here: first, and behind the last.
+    pub(super) fn range(&self, key: ShardKey) -> Option<(u64, u64)> {
+        self.image.range(key)
+    }
+
     /// What to say of a record that is missing here.
     pub(super) fn damage(&self, segment: u64) -> ReadError {
         let position = self.damaged.first().copied().unwrap_or(0);

@@ -10,6 +10,7 @@ const MAGIC: u64 = u64::from_le_bytes(*b"GYRESEAL");
 const CHECKSUMMED: std::ops::Range<usize> = 16..128;
 const CLUSTERED: u16 = 1;
 const HAS_POSTINGS: u16 = 2;
+const NAMELESS_DAMAGE: u16 = 4;
 
 /// What a sealed segment's file holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +27,9 @@ pub struct Footer {
     pub clustered: bool,
     /// Every part has a posting.
     pub has_postings: bool,
+    /// Before the end of this segment stands a damaged frame that does not say whose it was, and
+    /// shards that have no row may have had records there.
+    pub has_nameless_damage: bool,
     /// First byte behind the last frame.
     pub frames_end: u32,
     /// Where the rows start, bytes.
@@ -105,7 +109,8 @@ impl Footer {
 
     pub(super) fn encode(&self, out: &mut [u8]) {
         let flags = if self.clustered { CLUSTERED } else { 0 }
-            | if self.has_postings { HAS_POSTINGS } else { 0 };
+            | if self.has_postings { HAS_POSTINGS } else { 0 }
+            | if self.has_nameless_damage { NAMELESS_DAMAGE } else { 0 };
         write_u64(out, 0, MAGIC);
         write_u64(out, 16, self.first);
         write_u64(out, 24, self.last);
@@ -142,6 +147,7 @@ impl Footer {
             log: read_u16(block, 36),
             clustered: flags & CLUSTERED != 0,
             has_postings: flags & HAS_POSTINGS != 0,
+            has_nameless_damage: flags & NAMELESS_DAMAGE != 0,
             frames_end: read_u32(block, 40),
             rows_position: read_u32(block, 44),
             row_count: read_u32(block, 48),
