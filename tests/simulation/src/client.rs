@@ -185,7 +185,10 @@ impl Client {
                 match refusal {
                     Refusal::Deleted => status.is_none_or(|status| status == Status::Deleted),
                     Refusal::Closed => status == Some(Status::Closed),
-                    Refusal::Damaged => false,
+                    Refusal::Damaged => {
+                        let rot = world.rot.borrow();
+                        rot.as_ref().is_some_and(|rot| rot.excuses(log, key.0))
+                    }
                 }
             }
             AppendError::Busy | AppendError::RecordTooLarge { .. } | AppendError::ShutDown => false,

@@ -138,11 +138,11 @@ async fn catch_up(session: &Rc<Session>) {
     for following in followings {
         loop {
             let shard = following.shard;
-            let state = session.log(shard).shard(shard.slot);
-            let tail = state.durable_index;
-            // What has expired is passed over without a word.
-            let position = following.position.get().max(state.horizon);
-            let is_there = position >= tail || following.ended.get();
+            let tail = session.log(shard).shard(shard.slot).durable_index;
+            let position = following.position.get();
+            let is_there = position >= tail
+                || following.ended.get()
+                || session.has_nothing_from(shard, position).await;
             if is_there || session.world.is_excused() {
                 break;
             }

@@ -82,6 +82,14 @@ impl Session {
         Some(next)
     }
 
+    /// Whether all from `from` on has expired or is refused: a follower passes over that in silence,
+    /// or is told so itself.
+    pub async fn has_nothing_from(&self, shard: ShardHandle, from: u64) -> bool {
+        let one = ReadLimit { records: 1, bytes: 1 };
+        let read = self.log(shard).read(shard.slot, from, one).await;
+        read.map_or(true, |result| result.chunks.is_empty())
+    }
+
     fn judge_expired(&self, shard: ShardHandle, index: u64) -> Option<()> {
         let world = &self.world;
         let mut oracle = world.oracle.borrow_mut();

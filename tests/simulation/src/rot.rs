@@ -49,6 +49,11 @@ pub fn has_struck_log(world: &World, of_log: u16) -> bool {
     matches!(&*world.rot.borrow(), Some(Rot::Frame { log, .. }) if *log == of_log)
 }
 
+/// Whether any log was damaged.
+pub fn has_struck_a_log(world: &World) -> bool {
+    matches!(*world.rot.borrow(), Some(Rot::Frame { .. }))
+}
+
 /// In one of four folders it is the catalog that rots.
 pub fn strike_catalog(world: &World, random: &mut Rng) {
     if world.rot.borrow().is_some() || random.u8(0..4) != 0 {

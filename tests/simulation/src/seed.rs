@@ -8,11 +8,14 @@ use fastrand::Rng;
 use crate::check::{Check, Finding, Violation};
 use crate::coverage::{Coverage, Reached};
 use crate::life::{self, Role};
-use crate::plan::{FAULTS_MIN, OPERATIONS_MIN, SHARDS_MIN, folder, segments_folder};
+use crate::plan::{Ending, FAULTS_MIN, OPERATIONS_MIN, SHARDS_MIN, Stop, folder, segments_folder};
+use crate::rot;
 use crate::world::World;
 
 /// A folder that cannot be opened so often in a row, with planned faults being used up, never will.
 const OPENINGS_MAX: usize = 20;
+/// Operations on a folder that has rotted: enough to fill a segment.
+const OPERATIONS_AFTER_ROT: u64 = 80;
 
 thread_local! {
     static CURRENT: RefCell<Weak<World>> = const { RefCell::new(Weak::new()) };
@@ -112,12 +115,29 @@ fn play_lives(world: &Rc<World>, random: &mut Rng) {
         }
     }
     let rots = world.plan.rots && world.witnessed.get();
+    if !live_last(world, rots, random) || !rot::has_struck_a_log(world) {
+        return;
+    }
+    // What was found damaged stays refused when tables were written behind it.
+    let operation = world.operation() + OPERATIONS_AFTER_ROT;
+    let stop = Stop { operation, ending: Ending::Shutdown, dies_in_opening: false };
+    if live_and_die(world, Role::Working(stop), random) {
+        live_last(world, false, random);
+    }
+}
+
+/// Opens the folder once more and reads everything. False if the seed has come to a violation.
+fn live_last(world: &Rc<World>, rots: bool, random: &mut Rng) -> bool {
     for _ in 0..OPENINGS_MAX {
-        if !live_and_die(world, Role::Last { rots }, random) || world.opened.get() {
-            return;
+        if !live_and_die(world, Role::Last { rots }, random) {
+            return false;
+        }
+        if world.opened.get() {
+            return true;
         }
     }
     world.fail(None, Finding::new(Check::NotOpened, "an open folder", "one refusal after another"));
+    false
 }
 
 /// False if the seed has come to a violation.

@@ -6,14 +6,23 @@
 use std::io::{self, BufRead, Write};
 use std::ops::ControlFlow;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
+use runtime::clock;
 use serde_json::{Value, json};
 
+use crate::check::{Check, Finding, Violation};
 use crate::coverage::Coverage;
 use crate::seed;
 
 /// Seeds between two lines.
 const SEEDS_PER_LINE: u64 = 20;
+/// A seed takes a fraction of a second; one that takes so long has no end.
+const SEED_TIME_MAX: Duration = Duration::from_secs(120);
+/// How often the time of a seed is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Which seeds a worker plays: `from`, `from + step`, .. below `to`.
 #[derive(Clone, Copy, Debug)]
@@ -109,9 +118,23 @@ pub fn work(range: Range) -> io::Result<()> {
         // Also where panics unwind: the destructors of a broken world must not run.
         std::process::exit(101);
     }));
+    let playing = AtomicU64::new(range.from);
+    std::thread::scope(|scope| {
+        let (alive, ended) = mpsc::channel();
+        let playing = &playing;
+        scope.spawn(move || watch(playing, &ended));
+        let played = play(range, playing);
+        drop(alive);
+        played
+    })
+}
+
+fn play(range: Range, playing: &AtomicU64) -> io::Result<()> {
     let mut done = Done::default();
-    let mut out = io::stdout().lock();
+    // Not locked: the watch has to be heard.
+    let mut out = io::stdout();
     for seed in (range.from..range.to).step_by(usize::try_from(range.step).expect("few workers")) {
+        playing.store(seed, Ordering::Relaxed);
         let played = seed::play(seed, false);
         done.seeds += 1;
         done.operations += played.operations;
@@ -130,7 +153,25 @@ pub fn work(range: Range) -> io::Result<()> {
     out.flush()
 }
 
-fn violation_json(violation: &crate::check::Violation) -> Value {
+/// Ends the process when a seed does not end: a loop within one step is seen by nobody else.
+fn watch(playing: &AtomicU64, ended: &mpsc::Receiver<()>) {
+    let (mut seed, mut since) = (playing.load(Ordering::Relaxed), clock::now());
+    while ended.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
+        let now = clock::now();
+        let current = playing.load(Ordering::Relaxed);
+        if current != seed {
+            (seed, since) = (current, now);
+        } else if now - since > SEED_TIME_MAX {
+            let seen = format!("none within {} s", SEED_TIME_MAX.as_secs());
+            let finding = Finding::new(Check::Livelock, "an end", seen);
+            let violation = Violation { seed, life: 0, operation: 0, shard: None, finding };
+            println!("{}", violation_json(&violation));
+            std::process::exit(101);
+        }
+    }
+}
+
+fn violation_json(violation: &Violation) -> Value {
     json!({
         "seed": violation.seed,
         "check": violation.finding.check.name(),
