@@ -242,9 +242,6 @@ async fn make_table_durable(
     entry: &SegmentEntry,
     footer: &Footer,
 ) -> Result<(), IoError> {
-    if planted(Bug::TrustUnflushedTable) {
-        return Ok(());
-    }
     let mut position = u64::from(footer.rows_position);
     while position < entry.bytes {
         let bytes = (entry.bytes - position).min(REWRITTEN_TOGETHER_BYTES);

@@ -71,8 +71,6 @@ bugs! {
     FeedWhileCatchingUp = 24,
     /// Nobody is told that there is room again.
     ForgetRoom = 25,
-    /// The table that recovery starts from is not made durable before it is relied on.
-    TrustUnflushedTable = 26,
 }
 
 #[cfg(feature = "planted-bugs")]
