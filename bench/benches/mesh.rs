@@ -3,8 +3,6 @@
 //! `same_thread`: one message in and out of the queue, nobody asleep. `round_trip`: a message to
 //! another core, which sleeps, and its answer: two wake-ups. Measured against: crossbeam's bounded
 //! channel, between plain threads in `round_trip`, since its blocking `recv` would stop a core.
-//! glommio's own channel is left out here: only `runtime` may name it, and it connects one sender
-//! with one receiver, where ours has many senders.
 
 #![forbid(unsafe_code)]
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::driver::{self, Driver};
+use crate::kernel;
 use crate::sim;
 
 /// A moment of the monotonic clock (CLOCK_MONOTONIC, the same on all threads of the machine).
@@ -104,18 +105,9 @@ pub async fn sleep(duration: Duration) {
 /// # Panics
 /// On a thread that is not a core.
 pub async fn sleep_until(deadline: Instant) {
-    /// glommio adds its duration to a clock that overflows with a panic; longer waits are cut up.
-    const WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
-
     match driver::current() {
         Driver::Sim => sim::executor::timer(deadline.as_nanos()).await,
-        Driver::Kernel => loop {
-            let left = deadline - now();
-            if left.is_zero() {
-                return;
-            }
-            glommio::timer::sleep(left.min(WAIT_MAX)).await;
-        },
+        Driver::Kernel => kernel::timer(deadline.as_nanos()).await,
         Driver::Outside => driver::not_a_core(),
     }
 }

@@ -4,15 +4,13 @@
 //! The affinity that the process was started with is the set to choose from, and what threads that
 //! must keep off the cores go back to.
 
-use std::cell::Cell;
 use std::future::Future;
-use std::panic::catch_unwind;
+use std::rc::Rc;
 use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use core_affinity::CoreId;
-use glommio::{LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::driver;
@@ -27,8 +25,8 @@ pub struct CoreConfig {
     pub name: String,
     /// The CPU that it is pinned to; `None` leaves the choice to the scheduler.
     pub cpu: Option<usize>,
-    /// Memory registered with the ring for writes and reads in flight, in bytes. What does not fit
-    /// works but is slower; at least 64 KiB are taken.
+    /// Memory that is kept for the buffers of writes and reads to come, in bytes. What does not fit
+    /// works but is slower.
     pub io_memory_bytes: usize,
     /// How long it looks for work before it parks. Zero for engine cores: the kernel's own workers
     /// for completion and flush need the CPU. Ignored without a `cpu`.
@@ -57,7 +55,7 @@ impl<T> Core<T> {
     }
 }
 
-/// Starts a core on a new thread, and returns once its ring and its memory are there. The core ends
+/// Starts a core on a new thread, and returns once its ring is there. The core ends
 /// when the future that `main` makes is done and no operation is in flight; other tasks are then
 /// left where they stand.
 ///
@@ -79,10 +77,10 @@ where
     let thread = thread::Builder::new()
         .name(config.name.clone())
         .spawn(move || {
-            let executor = prepare(&config);
-            let error = executor.as_ref().err().cloned();
+            let core = prepare(&config);
+            let error = core.as_ref().err().cloned();
             sender.send(error).expect("`start` waits for this");
-            executor.ok().map(|executor| run(executor, main))
+            core.ok().map(|core| run(core, main))
         })
         .map_err(|error| StartError::Thread { errno: error.raw_os_error().unwrap_or(0) })?;
     let core = Core { name, thread };
@@ -114,7 +112,7 @@ where
     environment::check_io_uring()?;
     process_cpus();
     let before = sched_getaffinity(None).ok();
-    let output = prepare(&config).map(|executor| run(executor, main));
+    let output = prepare(&config).map(|core| run(core, main));
     if let (Some(before), Some(_)) = (before, config.cpu) {
         // The CPUs may have gone offline meanwhile; then the kernel has already moved the thread.
         sched_setaffinity(None, &before).ok();
@@ -144,13 +142,8 @@ pub fn pin_current_thread(cpu: usize) -> Result<(), StartError> {
 
 /// A thread that was started by a core, and inherited its CPU, goes back to all CPUs.
 pub(crate) fn leave_core_cpu() {
-    thread_local! {
-        static LEFT: Cell<bool> = const { Cell::new(false) };
-    }
-    if !LEFT.replace(true) {
-        // Without it the work is done all the same, only on the core's CPU.
-        sched_setaffinity(None, process_cpus()).ok();
-    }
+    // Without it the work is done all the same, only on the core's CPU.
+    sched_setaffinity(None, process_cpus()).ok();
 }
 
 /// The affinity at the first call, which every function here that changes one makes before.
@@ -161,39 +154,23 @@ fn process_cpus() -> &'static CpuSet {
     })
 }
 
-/// Pins the thread and makes its executor: ring, registered memory, blocking thread.
-fn prepare(config: &CoreConfig) -> Result<LocalExecutor, StartError> {
+/// Pins the thread and makes what a core needs: ring, doorbell, helper thread.
+fn prepare(config: &CoreConfig) -> Result<Rc<kernel::Core>, StartError> {
     // Before anything is allocated, so that the memory is of the CPU's own node.
     if let Some(cpu) = config.cpu {
         pin_current_thread(cpu)?;
     }
-    let builder = match config.cpu {
-        // glommio spins only where it pins; and then it reads the topology, with `unwrap`.
-        Some(cpu) if !config.spin.is_zero() => {
-            catch_unwind(|| LocalExecutorBuilder::new(Placement::Fixed(cpu)))
-                .map_err(|_| StartError::Cpu { cpu, allowed: online_cpus() })?
-                .spin_before_park(config.spin)
-        }
-        Some(_) | None => LocalExecutorBuilder::new(Placement::Unbound),
-    };
-    builder
-        .name(&config.name)
-        .io_memory(config.io_memory_bytes)
-        .preempt_timer(kernel::PREEMPT_AFTER)
-        .blocking_thread_pool_placement(PoolPlacement::Unbound(1))
-        .make()
+    let spin = config.cpu.map_or(Duration::ZERO, |_| config.spin);
+    kernel::prepare(&config.name, config.io_memory_bytes, spin)
         .map_err(|error| StartError::Executor { errno: error.raw_os_error() })
 }
 
-fn run<T, F, Fut>(executor: LocalExecutor, main: F) -> T
+fn run<T, F, Fut>(core: Rc<kernel::Core>, main: F) -> T
 where
     F: FnOnce() -> Fut + 'static,
     Fut: Future<Output = T> + 'static,
     T: 'static,
 {
     let _driver = driver::enter_kernel();
-    let output = executor.run(kernel::run_main(main));
-    // The tasks that are left go with it, and their destructors may still ask for the core.
-    drop(executor);
-    output
+    kernel::run(core, main)
 }

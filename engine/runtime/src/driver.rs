@@ -1,4 +1,4 @@
-//! Which driver the current thread's core runs: the kernel's (glommio), the simulation's, or none.
+//! Which driver the current thread's core runs: the kernel's (io_uring), the simulation's, or none.
 //!
 //! Every public function of this crate that reaches the outside asks here once and dispatches; no
 //! type above carries a driver. A thread runs at most one driver at a time.

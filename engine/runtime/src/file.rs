@@ -1,6 +1,6 @@
 //! Files with direct I/O: no page cache, whole aligned blocks, nothing half done.
 //!
-//! An operation is submitted by the call that starts it. A task that nobody can drop owns it and
+//! An operation is submitted by the call that starts it. A slot that nobody can drop owns it and
 //! its buffer until it completes; [`Pending`] only listens. A short write or read is an error, for
 //! nothing above could do anything sensible with a part.
 //!
@@ -11,7 +11,6 @@
 mod directory;
 mod error;
 mod kernel;
-mod poll_probe;
 
 use std::fmt;
 use std::future::Future;

@@ -1,223 +1,415 @@
-//! The kernel's driver: what every other file here asks of glommio 0.9, in one place.
+//! The kernel's driver: one io_uring and one loop for each core.
 //!
-//! Facts of its source that this file relies on, or works around:
-//! - `spawn_local` polls the new future at once, inside its caller (executor/multitask.rs,
-//!   `spawn_and_run`). Operations use that: their entry is in the ring's queue when the call
-//!   returns. Tasks must not: they go through `spawn_local_into`, which only schedules.
-//! - A task's header is freed when its handle goes and no waker is left. A foreign thread that
-//!   drops the last waker reads the header once more after its decrement (task/raw.rs,
-//!   `drop_waker`). While a `JoinHandle` exists, the owner could free the header in between. So
-//!   every handle is dropped at once, also that of the main future: then the foreign thread that
-//!   brought the count to zero is the only one left that could free it, and it does so through
-//!   the owner's queue.
-//! - Dropping the executor frees the buffers of operations in flight while the kernel may still
-//!   write into them, and a blocking thread that cannot answer panics. So a core ends only when
-//!   nothing is in flight: see `drain`.
-//! - Completions and foreign wake-ups are noticed between turns of the task queues; a turn ends
-//!   when no task is ready or when the preemption timer fires (100 ms unless set: far too long).
-//! - Latency::Matters would make each foreign wake-up a system call, even to a core that is awake
-//!   (sys/mod.rs, `notify(force)`). Latency::NotImportant writes the eventfd only for a sleeper, and
-//!   the preemption timer bounds the delay for one that is awake. Both task queues use it.
-//! - A core can fall asleep with a task that is ready, see `heartbeat`, or with events in its second
-//!   ring, see `watchdog`.
+//! ```text
+//!   run ready tasks, until none is left or the turn is over
+//!   take the tasks that other threads have woken; fire the timers that are due
+//!   ready again?   hand over what was started (a system call only where there is something)
+//!   else           sleep in the ring: the same call hands over and waits
+//!   call the closures of what has completed: they wake tasks
+//! ```
+//!
+//! A turn makes one system call at most. The order of the steps decides that nothing is slept
+//! through: whatever makes a task ready is either on this thread, and then looked at after it, or
+//! rings the doorbell (`doorbell`), or is a completion or a deadline, which end the sleep.
+//!
+//! What must never happen: a core ends while the kernel still works for it (`run_main`); a panic
+//! unwinds past an operation in flight (`abort_on_panic`).
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
-use std::io::Write;
-use std::ops::Range;
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use glommio::{Latency, Shares, TaskQueueHandle};
+use io_uring::{opcode, squeue, types};
 
-use crate::buffer;
-use crate::local::{Notify, oneshot};
+use crate::buffer::{self, Memory};
+use crate::clock::{self, Instant};
+use crate::local::Closed;
+use crate::mesh;
+use doorbell::Doorbell;
+use helper::Helper;
+use ring::Ring;
+use task::{Class, TaskWaker, Tasks};
+use timers::Timers;
+pub(crate) use timers::timer;
 
-mod heartbeat;
-mod watchdog;
+mod doorbell;
+mod helper;
+mod ring;
+mod task;
+mod timers;
 
-/// How long tasks may run before completions and messages are looked at again. Each look costs a
-/// few system calls (about 3 µs), so this bounds both the delay and the cost (below 1 %).
-pub(crate) const PREEMPT_AFTER: Duration = Duration::from_micros(500);
+/// How long tasks may run before completions, timers and foreign wake-ups are looked at again.
+/// Each look costs less than a microsecond where there is nothing to see.
+const TURN: Duration = Duration::from_micros(500);
 
-/// Of a core's time under full load; the foreground has glommio's default of 1000.
-const BACKGROUND_SHARES: usize = 50;
+/// Polls after which operations that were started are handed over although tasks are ready.
+const POLLS_BETWEEN_SUBMISSIONS: u32 = 16;
+
+/// While there is foreground work, a background task waits this many times as long as it ran.
+const BACKGROUND_REST: u32 = 20;
 
 /// What this driver keeps for the core of the current thread.
-struct Core {
-    background: TaskQueueHandle,
-    /// Addresses of the registered pool, all of them initialised.
-    pool: Range<usize>,
-    /// Operations that the kernel or a blocking thread has not finished.
-    in_flight: Cell<usize>,
-    landed: Notify,
+pub(crate) struct Core {
+    doorbell: Arc<Doorbell>,
+    tasks: RefCell<Tasks>,
+    timers: RefCell<Timers>,
+    ring: RefCell<Ring>,
+    helper: Helper,
+    buffer_bytes: usize,
+    spin: Duration,
+    /// When the tasks of the current turn should give way.
+    turn_end: Cell<Instant>,
+    /// A background task is being polled: it gives way to whatever comes.
+    in_background: Cell<bool>,
+    /// Until then foreground tasks go first.
+    background_from: Cell<Instant>,
     /// The main future is done: nothing new may start, or the end would never come.
     ending: Cell<bool>,
 }
 
 thread_local! {
     static CORE: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
-    /// The thread's last core has ended: what its tasks and their destructors still ask for does
-    /// not happen.
-    static ENDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The thread's core; `None` once it has ended.
-fn core() -> Option<Rc<Core>> {
-    let core = CORE.with_borrow(Option::clone);
-    assert!(core.is_some() || ENDED.get(), "a thread with the kernel's driver has a core");
-    core
+fn with_core<T>(act: impl FnOnce(&Core) -> T) -> T {
+    CORE.with_borrow(|core| {
+        act(core.as_ref().expect("a thread with the kernel's driver has a core"))
+    })
 }
 
-/// Whether the current thread's core can start operations.
-pub(crate) fn is_running() -> bool {
-    CORE.with_borrow(Option::is_some)
+/// `None` on a thread that is no core of this driver, also while it ends.
+fn try_with_core<T>(act: impl FnOnce(&Core) -> T) -> Option<T> {
+    CORE.try_with(|core| core.borrow().as_deref().map(act)).ok().flatten()
 }
 
-/// Runs `main` as a task of its own on the executor that has just started on this thread, and
-/// returns when it is done and nothing is in flight. Tasks that still wait are never polled again.
-pub(crate) fn run_main<T, Fut>(main: impl FnOnce() -> Fut) -> impl Future<Output = T>
-where
-    T: 'static,
-    Fut: Future<Output = T> + 'static,
-{
-    // This thread may have had a core before.
-    ENDED.set(false);
-    abort_on_panic(run_main_unguarded(main))
-}
-
-async fn run_main_unguarded<T, Fut>(main: impl FnOnce() -> Fut) -> T
-where
-    T: 'static,
-    Fut: Future<Output = T> + 'static,
-{
-    let background = glommio::executor().create_task_queue(
-        Shares::Static(BACKGROUND_SHARES),
-        Latency::NotImportant,
-        "background",
-    );
-    let core = Rc::new(Core {
-        background,
-        pool: buffer::initialise_pool(),
-        in_flight: Cell::new(0),
-        landed: Notify::new(),
+/// Makes what a core needs, on the thread that is to be the core.
+///
+/// # Errors
+/// With the system's reason for which there is no ring, doorbell or thread.
+pub(crate) fn prepare(name: &str, buffer_bytes: usize, spin: Duration) -> io::Result<Rc<Core>> {
+    Ok(Rc::new(Core {
+        doorbell: Arc::new(Doorbell::new()?),
+        tasks: RefCell::new(Tasks::new()),
+        timers: RefCell::default(),
+        ring: RefCell::new(Ring::new()?),
+        helper: Helper::start(name)?,
+        buffer_bytes,
+        spin,
+        turn_end: Cell::new(Instant::from_nanos(0)),
+        in_background: Cell::new(false),
+        background_from: Cell::new(Instant::from_nanos(0)),
         ending: Cell::new(false),
-    });
+    }))
+}
+
+/// Runs `main` as a task of its own on this thread, and returns when it is done and nothing is in
+/// flight. Tasks that still wait are dropped.
+pub(crate) fn run<T, Fut>(core: Rc<Core>, main: impl FnOnce() -> Fut) -> T
+where
+    T: 'static,
+    Fut: Future<Output = T> + 'static,
+{
+    abort_on_panic(|| run_main(core, main))
+}
+
+fn run_main<T, Fut>(core: Rc<Core>, main: impl FnOnce() -> Fut) -> T
+where
+    T: 'static,
+    Fut: Future<Output = T> + 'static,
+{
     CORE.set(Some(Rc::clone(&core)));
-    let _watch = watchdog::watch();
-    spawn(heartbeat::beat());
-    let (sender, receiver) = oneshot();
+    buffer::open_pool(core.buffer_bytes);
+    core.listen(Memory::zeroed(doorbell::EVENT_BYTES));
+    let output = Rc::new(Cell::new(None));
+    let place = Rc::clone(&output);
     let main = main();
-    spawn(async move { sender.send(main.await) });
-    let output = receiver.await.expect("a task that ends without its output aborts the process");
+    spawn(async move { place.set(Some(main.await)) });
+    let output = loop {
+        core.run_ready();
+        if let Some(output) = output.take() {
+            break output;
+        }
+        core.look();
+    };
     core.ending.set(true);
-    while core.in_flight.get() > 0 {
-        core.landed.notified().await;
+    // While there is still a core, for destructors that look for one.
+    let tasks = core.tasks.borrow_mut().take_all();
+    drop(tasks);
+    // The read of the doorbell is an operation in flight, too.
+    core.doorbell.ring();
+    while core.ring.borrow().in_flight() > 0 {
+        core.ring.borrow_mut().wait(None);
+        core.complete();
     }
+    core.doorbell.close();
+    buffer::close_pool();
     CORE.set(None);
-    // The turn of the task queues goes on behind this task: see `abort_on_panic`.
-    ENDED.set(true);
     output
 }
 
-/// Schedules a task at normal shares.
+impl Core {
+    /// Keeps a read of the doorbell's eventfd in flight. A ring that comes before the read is found
+    /// by it.
+    fn listen(&self, count: Memory) {
+        if self.ending.get() {
+            return;
+        }
+        let event = types::Fd(self.doorbell.event().as_raw_fd());
+        let bytes = u32::try_from(count.len()).expect("eight bytes");
+        let entry = opcode::Read::new(event, count.as_ptr().cast_mut(), bytes).build();
+        let done = move |result: i32| {
+            // EINTR and the like would be found again; a doorbell that cannot be read never rings.
+            assert!(result > 0 || result == -libc::EINTR || result == -libc::EAGAIN);
+            with_core(|core| core.listen(count));
+        };
+        // SAFETY: the closure owns `count`, heap memory that does not move with it, of the length
+        // told, initialised, and looked at by nobody else; the doorbell's descriptor lives as long
+        // as the core, which waits for all operations before it ends.
+        unsafe { self.ring.borrow_mut().start(entry, Box::new(done)) };
+    }
+
+    /// Between two turns: takes what has come, hands over what was started, or sleeps.
+    fn look(&self) {
+        self.take_foreign();
+        self.fire_timers();
+        if self.is_ready() {
+            self.ring.borrow_mut().submit();
+        } else {
+            self.idle();
+        }
+        self.complete();
+    }
+
+    fn is_ready(&self) -> bool {
+        let tasks = self.tasks.borrow();
+        tasks.is_ready(Class::Foreground) || tasks.is_ready(Class::Background)
+    }
+
+    /// Polls foreground tasks until none is ready or the turn is over, and a background task first
+    /// if its time has come, or last if there is nothing else.
+    fn run_ready(&self) {
+        if !self.is_ready() {
+            return;
+        }
+        let start = clock::now();
+        self.turn_end.set(start + TURN);
+        if start >= self.background_from.get() && self.poll_background() {
+            return;
+        }
+        let mut polls = 0;
+        while self.poll_next(Class::Foreground) {
+            polls += 1;
+            // A reading of the clock takes about 25 ns.
+            if clock::now() >= self.turn_end.get() {
+                return;
+            }
+            if polls % POLLS_BETWEEN_SUBMISSIONS == 0 {
+                // The device can work while we do.
+                self.ring.borrow_mut().submit();
+            }
+        }
+        if polls == 0 {
+            self.poll_background();
+        }
+    }
+
+    /// False where no background task is ready.
+    fn poll_background(&self) -> bool {
+        if !self.tasks.borrow().is_ready(Class::Background) {
+            return false;
+        }
+        let start = clock::now();
+        self.in_background.set(true);
+        let polled = self.poll_next(Class::Background);
+        self.in_background.set(false);
+        if polled {
+            let end = clock::now();
+            self.background_from.set(end + (end - start) * BACKGROUND_REST);
+        }
+        polled
+    }
+
+    /// False where no task of the class is ready.
+    fn poll_next(&self, class: Class) -> bool {
+        let Some((woken, mut task)) = self.tasks.borrow_mut().next(class) else { return false };
+        if task.poll().is_pending() {
+            self.tasks.borrow_mut().put_back(&woken, task);
+        } else {
+            // Its destructor may wake and spawn others.
+            drop(task);
+            self.tasks.borrow_mut().retire(&woken);
+        }
+        true
+    }
+
+    fn take_foreign(&self) {
+        while let Some(woken) = self.doorbell.take() {
+            self.tasks.borrow_mut().make_ready(woken);
+        }
+    }
+
+    fn fire_timers(&self) {
+        if self.timers.borrow().is_empty() {
+            return;
+        }
+        let now_ns = clock::now().as_nanos();
+        loop {
+            let due = self.timers.borrow_mut().pop_due(now_ns);
+            match due {
+                Some(waker) => waker.wake(),
+                None => return,
+            }
+        }
+    }
+
+    /// Nothing is ready: waits for something that makes a task ready.
+    fn idle(&self) {
+        let mut ring = self.ring.borrow_mut();
+        if ring.has_completions() {
+            return ring.submit();
+        }
+        if !self.spin.is_zero() {
+            ring.submit();
+            let end = clock::now() + self.spin;
+            while clock::now() < end {
+                if ring.has_news() || self.doorbell.has_woken() || self.is_due() {
+                    return ring.submit();
+                }
+                std::hint::spin_loop();
+            }
+        }
+        if !self.doorbell.fall_asleep() {
+            return ring.submit();
+        }
+        let deadline = self.timers.borrow().next_ns();
+        ring.wait(deadline.map(|at_ns| Instant::from_nanos(at_ns) - clock::now()));
+        self.doorbell.wake_up();
+    }
+
+    fn is_due(&self) -> bool {
+        let next_ns = self.timers.borrow().next_ns();
+        next_ns.is_some_and(|at_ns| at_ns <= clock::now().as_nanos())
+    }
+
+    fn complete(&self) {
+        loop {
+            let completed = self.ring.borrow_mut().next();
+            match completed {
+                Some((done, result)) => done(result),
+                None => return,
+            }
+        }
+    }
+
+    fn spawn(&self, future: impl Future<Output = ()> + 'static, class: Class) {
+        if !self.ending.get() {
+            let doorbell = Arc::clone(&self.doorbell);
+            self.tasks.borrow_mut().spawn(Box::pin(future), class, doorbell);
+        }
+    }
+}
+
+/// Schedules a task at normal shares; drops it when the core is ending.
 pub(crate) fn spawn(future: impl Future<Output = ()> + 'static) {
-    if core().is_some() {
-        spawn_into(future, TaskQueueHandle::default());
-    }
+    with_core(|core| core.spawn(future, Class::Foreground));
 }
 
-/// Schedules a task at low shares.
+/// Schedules a task at low shares; drops it when the core is ending.
 pub(crate) fn spawn_background(future: impl Future<Output = ()> + 'static) {
-    if let Some(core) = core() {
-        spawn_into(future, core.background);
-    }
+    with_core(|core| core.spawn(future, Class::Background));
 }
 
-fn spawn_into(future: impl Future<Output = ()> + 'static, queue: TaskQueueHandle) {
-    let task = glommio::spawn_local_into(abort_on_panic(future), queue)
-        .expect("both task queues live as long as their executor");
-    // No handle may outlive this line: see above.
-    drop(task.detach());
-}
-
-/// Polls `operation` at once, which queues it, and owns it until its completion. When the core is
-/// ending the operation is dropped instead: as at the end of the process, it does not happen.
-pub(crate) fn start_operation(operation: impl Future<Output = ()> + 'static) {
-    if let Some(core) = core().filter(|core| !core.ending.get()) {
-        own_operation(core, operation);
-    }
-}
-
-/// As `start_operation`, also when the core is ending. Only for what gives something back.
-pub(crate) fn start_closing(operation: impl Future<Output = ()> + 'static) {
-    own_operation(core().expect("who closes has seen the core running"), operation);
-}
-
-fn own_operation(core: Rc<Core>, operation: impl Future<Output = ()> + 'static) {
-    core.in_flight.set(core.in_flight.get() + 1);
-    let task = glommio::spawn_local(abort_on_panic(async move {
-        operation.await;
-        core.in_flight.set(core.in_flight.get() - 1);
-        core.landed.notify_all();
-    }));
-    drop(task.detach());
-}
-
-/// Runs `work` on a thread of glommio's pool, away from the core's CPU.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    let (sender, receiver) = oneshot();
-    // `spawn_blocking` queues at the call; only its answer needs an owner.
-    start_operation(async move {
-        let running = glommio::executor().spawn_blocking(move || {
-            crate::cores::leave_core_cpu();
-            catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| abort(&*panic))
-        });
-        sender.send(running.await);
+/// A task whose flag says that it is queued: into the queue of this thread's core, or back to the
+/// caller where it belongs to another.
+fn make_ready(woken: Arc<TaskWaker>) -> Option<Arc<TaskWaker>> {
+    let mut woken = Some(woken);
+    // Where the thread or its core is gone, nobody is left who would take it out again; that of
+    // another core is there.
+    try_with_core(|core| {
+        if let Some(own) = woken.take_if(|woken| woken.core() == core.doorbell.number()) {
+            core.tasks.borrow_mut().make_ready(own);
+        }
     });
-    match receiver.await {
+    woken
+}
+
+/// Lets the tasks that are ready go first.
+pub(crate) fn yield_now() -> impl Future<Output = ()> {
+    let mut yielded = false;
+    poll_fn(move |context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+}
+
+/// Queues an operation, which `done` owns until it is called with the result. When the core is
+/// ending `done` is dropped instead: as at the end of the process, the operation does not happen.
+///
+/// # Safety
+/// All memory and descriptors that `entry` names must stay as the kernel needs them for as long as
+/// `done` is neither called nor dropped.
+pub(crate) unsafe fn start_operation(entry: squeue::Entry, done: impl FnOnce(i32) + 'static) {
+    let done: Box<dyn FnOnce(i32)> = Box::new(done);
+    let refused = with_core(|core| {
+        if core.ending.get() {
+            return Some(done);
+        }
+        // SAFETY: the contract is the caller's.
+        unsafe { core.ring.borrow_mut().start(entry, done) };
+        None
+    });
+    drop(refused);
+}
+
+/// Runs `work` on the core's helper thread, away from the core's CPU.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, reply) = mesh::reply();
+    with_core(|core| {
+        if !core.ending.get() {
+            core.helper.run(Box::new(move || sender.send(work())));
+        }
+    });
+    match reply.await {
         Ok(output) => output,
         // The core is ending: this task, too, is not polled again.
-        Err(_) => std::future::pending().await,
+        Err(Closed) => std::future::pending().await,
     }
 }
 
-/// True where the turn of the current task queue is over.
+/// Has the helper thread drop `value`, or does it here where the core is gone.
+pub(crate) fn drop_elsewhere(value: impl Send + 'static) {
+    let mut value = Some(value);
+    try_with_core(|core| {
+        let value = value.take();
+        core.helper.run(Box::new(move || drop(value)));
+    });
+    drop(value);
+}
+
+/// True where the turn of the current task is over.
 pub(crate) fn should_yield() -> bool {
-    glommio::executor().need_preempt()
-}
-
-/// Whether this memory belongs to the core's initialised pool.
-pub(crate) fn pool_contains(address: usize, bytes: usize) -> bool {
-    CORE.with_borrow(|core| {
-        core.as_ref()
-            .is_some_and(|core| address >= core.pool.start && address + bytes <= core.pool.end)
+    with_core(|core| {
+        clock::now() >= core.turn_end.get()
+            || core.in_background.get()
+                && (core.doorbell.has_woken()
+                    || core.tasks.borrow().is_ready(Class::Foreground)
+                    || core.ring.borrow_mut().has_news())
     })
 }
 
-/// Bytes of the core's initialised pool.
-pub(crate) fn pool_capacity() -> usize {
-    CORE.with_borrow(|core| core.as_ref().map_or(0, |core| core.pool.len()))
-}
-
-/// A panic in a task is a broken invariant: the process ends before any destructor runs, for these
-/// would free the buffers of operations that the kernel has not finished.
-///
-/// A task that is ready when its core ends is not polled again: it would find no core.
-async fn abort_on_panic<T>(future: impl Future<Output = T>) -> T {
-    let mut future = pin!(future);
-    poll_fn(|context| {
-        if ENDED.get() {
-            return Poll::Pending;
-        }
-        watchdog::count_poll();
-        catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)))
-            .unwrap_or_else(|panic| abort(&*panic))
-    })
-    .await
+/// A panic is a broken invariant: the process ends, for whatever else a destructor would do, it
+/// must not free the buffers of operations that the kernel has not finished.
+fn abort_on_panic<T>(work: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| abort(&*panic))
 }
 
 fn abort(panic: &(dyn std::any::Any + Send)) -> ! {

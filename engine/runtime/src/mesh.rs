@@ -9,11 +9,8 @@
 //! go on leaves a waker. A message that was sent can still go unread when the receiver leaves; it
 //! is dropped then, and a reply that it carried resolves with `Closed`.
 //!
-//! Both ends work on any core of any driver, also both on one. A waker of glommio's may be woken
-//! from a foreign thread: `RawTask::do_wake` (glommio 0.9, task/raw.rs) sees that the thread is not
-//! the task's own and hands the waker to the owner's channel, with a write to its eventfd where
-//! that core sleeps (sys/mod.rs, `SleepNotifier::queue_waker`). See `kernel::spawn` for the one
-//! thing that this asks of us.
+//! Both ends work on any core of any driver, also both on one. A task that is woken from a foreign
+//! thread is left at its core's doorbell (`kernel::doorbell`).
 
 mod channel;
 mod reply;

@@ -112,7 +112,7 @@ fn a_turn_ends_so_that_completions_are_seen() {
             flag.set(true);
         }));
         // A loop that does nothing but yield when it should: without a short turn the timer would
-        // wait for glommio's own 100 ms.
+        // never fire.
         let start = clock::now();
         while !fired.get() {
             if task::should_yield() {
@@ -210,7 +210,7 @@ fn a_sleeping_core_is_woken_by_each_message() {
 }
 
 /// Three busy threads on few CPUs: a core is taken off its CPU, and woken by two others, at any
-/// point of its loop. glommio alone sleeps for ever now and then (`kernel::heartbeat`).
+/// point of its loop. Who sleeps over one message waits for ever, as does who has sent it.
 #[test]
 fn no_message_is_slept_through() {
     const ROUNDS: u64 = 100_000;

@@ -18,9 +18,9 @@ use crate::config::EngineConfig;
 use crate::error::StartError;
 use crate::report::StartReport;
 
-/// Registered memory of the core that only looks at the folder, bytes.
+/// Kept for the buffers of the core that only looks at the folder, bytes.
 const LOOK_IO_MEMORY_BYTES: usize = 1 << 20;
-/// Reads and writes of the catalog, registered on core 0, bytes.
+/// Kept for reads and writes of the catalog on core 0, bytes.
 const CATALOG_IO_MEMORY_BYTES: usize = 4 << 20;
 
 /// A running engine. Dropping it shuts it down as well, and swallows what that could say.

@@ -11,7 +11,7 @@ use gyre::cli::{Cli, Command, InspectFlags};
 use gyre::inspect::{InspectError, inspect};
 use runtime::cores::{self, CoreConfig};
 
-/// Registered for reads, bytes: a window of a segment and a piece of a table.
+/// Kept for reads, bytes: a window of a segment and a piece of a table.
 const IO_MEMORY_BYTES: usize = 4 << 20;
 
 fn main() -> ExitCode {

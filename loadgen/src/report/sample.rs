@@ -187,7 +187,7 @@ fn engine() -> EngineOutcome {
             followers_bytes_per_core: 1,
             reserve_bytes: 1,
         },
-        uring: Some(UringFacts { release: "6.18.0".to_owned(), locked_bytes_max: None }),
+        uring: Some(UringFacts { release: "6.18.0".to_owned() }),
         directory: Some(DirectoryFacts {
             file_system: "ext4".to_owned(),
             device: "vda1".to_owned(),

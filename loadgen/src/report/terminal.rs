@@ -117,7 +117,7 @@ mod tests {
             &text,
             &[
                 " gyre 0.1.0 embedded · durable, flush fdatasync · limits aws · ext4 on vda (virtio) · \
-                 glommio, io_uring, direct I/O\n",
+                 io_uring, direct I/O\n",
                 "2 GiB of segments made ready before it in 1.5 s",
                 " 2       1,000,000  1,000,000    12.0          0  1.0  failed: p99 12.0 ms\n",
                 "highest rate that held: 555,555 records/s · void steps repeated: 1",

@@ -174,15 +174,10 @@ static TURN: Mutex<()> = Mutex::new(());
 const WITHOUT_CAPABILITIES: [&str; 4] = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--"];
 
 #[test]
-fn little_locked_memory_is_refused_with_both_figures() {
+fn no_locked_memory_is_needed() {
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let data = folder("memlock").join("data");
-    let limit = ["prlimit", "--memlock=65536:65536"];
-    let words = ["512 KiB", "64 KiB", "ulimit -l", "LimitMEMLOCK", "--ulimit memlock="];
-    refuses(&limit, &data, &[], &words);
-    refuses(&[&WITHOUT_CAPABILITIES[..], &limit].concat(), &data, &[], &words);
-    // What glommio needs at least is enough, if slower: less memory is registered.
-    let limit = ["prlimit", "--memlock=524288:524288"];
+    let limit = ["prlimit", "--memlock=0:0"];
     let output = attempt(&[&WITHOUT_CAPABILITIES[..], &limit].concat(), &data, &[]);
     assert!(output.status.success(), "{:?}: {}", output.status, said(&output));
 }

@@ -17,7 +17,7 @@ const IMPORTS: [(&str, &[&str]); 7] = [
 ];
 
 /// The only package that may name it, so that there is one seam to the kernel.
-const KERNEL_CRATE: (&str, &str) = ("glommio", "runtime");
+const KERNEL_CRATE: (&str, &str) = ("io-uring", "runtime");
 
 /// A member's manifest.
 #[derive(Debug)]
@@ -254,14 +254,14 @@ mod tests {
 
     #[test]
     fn the_kernel_has_one_door() {
-        let text = |name: &str| member(name, "[dependencies]\nglommio.workspace = true\n");
+        let text = |name: &str| member(name, "[dependencies]\nio-uring.workspace = true\n");
         check("engine/runtime/Cargo.toml", &text("runtime"), &[]);
         check(
             "engine/storage/Cargo.toml",
             &text("storage"),
-            &["only `runtime` may name `glommio`"],
+            &["only `runtime` may name `io-uring`"],
         );
-        check("tests/crash/Cargo.toml", &text("crash"), &["only `runtime` may name `glommio`"]);
+        check("tests/crash/Cargo.toml", &text("crash"), &["only `runtime` may name `io-uring`"]);
     }
 
     #[test]

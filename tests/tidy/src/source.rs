@@ -96,8 +96,8 @@ impl Walk<'_> {
 
     /// A path by its first two segments, from a `use` or from an expression.
     fn check_path(&mut self, first: &syn::Ident, second: Option<&syn::Ident>) {
-        if first == "glommio" && !self.path.starts_with("engine/runtime/") {
-            let rule = "only `runtime` may import glommio";
+        if first == "io_uring" && !self.path.starts_with("engine/runtime/") {
+            let rule = "only `runtime` may import io_uring";
             self.refuse(first.span(), rule.to_owned());
         }
         let judge = self.path.starts_with("loadgen/");
@@ -164,7 +164,7 @@ impl<'ast> Visit<'ast> for Walk<'_> {
     }
 
     fn visit_use_name(&mut self, name: &'ast syn::UseName) {
-        if name.ident == "glommio" {
+        if name.ident == "io_uring" {
             self.check_path(&name.ident, None);
         }
     }
@@ -270,12 +270,12 @@ mod tests {
 
     #[test]
     fn imports_that_the_manifest_cannot_see() {
-        let rule = "only `runtime` may import glommio";
+        let rule = "only `runtime` may import io_uring";
         let path = "engine/storage/src/log.rs";
-        check_text(path, "//! A.\nuse glommio::io::DmaFile;\n", &[rule]);
-        check_text(path, "//! A.\nuse glommio;\n", &[rule]);
-        check_text(path, "//! A.\nfn a() { glommio::spawn_local(b()); }\n", &[rule]);
-        check_text("engine/runtime/src/file.rs", "//! A.\nuse glommio::io::DmaFile;\n", &[]);
+        check_text(path, "//! A.\nuse io_uring::opcode;\n", &[rule]);
+        check_text(path, "//! A.\nuse io_uring;\n", &[rule]);
+        check_text(path, "//! A.\nfn a() { io_uring::opcode::b(); }\n", &[rule]);
+        check_text("engine/runtime/src/file.rs", "//! A.\nuse io_uring::opcode;\n", &[]);
         let rule = "loadgen may use nothing of the server but";
         let path = "loadgen/src/drive.rs";
         check_text(path, "//! A.\nuse gyre::embed::Engine;\n", &[]);

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{StatxFlags, statfs};
 use rustix::io::{ReadWriteFlags, preadv2};
 
-use super::device::{device_name, facts_of, unreadable_device};
+use super::device::{device_name, facts_of};
 use super::error::{DirectoryRefusal, StartError};
 use crate::buffer::{ALIGNMENT, Memory};
 
@@ -41,7 +41,6 @@ pub fn check_directory(path: &Path, allow_buffered: bool) -> Result<DirectoryFac
 struct Readings {
     file_system: String,
     device: String,
-    unreadable_major: Option<u32>,
     probe: Result<Probe, DirectoryRefusal>,
 }
 
@@ -58,9 +57,6 @@ struct Probe {
 }
 
 fn judge(readings: &Readings, allow_buffered: bool) -> Result<DirectoryFacts, DirectoryRefusal> {
-    if let Some(major) = readings.unreadable_major {
-        return Err(DirectoryRefusal::Device { major });
-    }
     let probe = readings.probe.clone()?;
     let direct = probe.direct
         && !probe.cached
@@ -102,7 +98,6 @@ fn inspect(path: &Path) -> Result<Readings, DirectoryRefusal> {
     Ok(Readings {
         file_system,
         device: device_name(path).unwrap_or_else(|| "unknown".to_owned()),
-        unreadable_major: unreadable_device(path).map_err(DirectoryRefusal::Errno)?,
         probe: probe(path),
     })
 }
@@ -212,7 +207,6 @@ mod tests {
         Readings {
             file_system: "ext4".to_owned(),
             device: "vda1".to_owned(),
-            unreadable_major: None,
             probe: Ok(Probe { direct: true, alignments: Some((512, 512)), cached: false }),
         }
     }
@@ -257,9 +251,6 @@ mod tests {
         let large = Probe { direct: true, alignments: Some((512, 16384)), cached: false };
         let refusal = judge(&with(large), true).expect_err("our blocks are smaller");
         assert!(refusal.to_string().contains("16384"));
-        let strange = spoilt(|readings| readings.unreadable_major = Some(259));
-        let refusal = judge(&strange, true).expect_err("glommio would panic");
-        assert!(refusal.to_string().contains("259:0"));
     }
 
     #[test]

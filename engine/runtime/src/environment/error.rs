@@ -10,13 +10,6 @@ use std::path::PathBuf;
 pub enum StartError {
     /// io_uring cannot be used.
     Uring(UringRefusal),
-    /// Too little memory may be locked.
-    LockedMemory {
-        /// What the hard limit allows, in bytes.
-        allowed_bytes: u64,
-        /// What is needed, in bytes.
-        needed_bytes: u64,
-    },
     /// The CPU does not exist or this process may not use it.
     Cpu {
         /// The CPU that was asked for.
@@ -75,7 +68,7 @@ pub enum UringRefusal {
         /// Their names.
         missing: Vec<&'static str>,
     },
-    /// The kernel has no memory, or the user's limit is used up by others.
+    /// The kernel has no memory, or the cgroup's limit is used up.
     NoMemory,
     /// Anything else.
     Errno(i32),
@@ -102,24 +95,12 @@ pub enum DirectoryRefusal {
     },
     /// What was written was not what was read back.
     Corrupted,
-    /// The properties of the device cannot be read, and the I/O library would panic.
-    Device {
-        /// The device's major number.
-        major: u32,
-    },
 }
 
 impl fmt::Display for StartError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Uring(refusal) => refusal.fmt(formatter),
-            Self::LockedMemory { allowed_bytes, needed_bytes } => write!(
-                formatter,
-                "io_uring needs at least {} KiB of locked memory and only {} KiB are allowed; \
-                 raise the limit (ulimit -l, LimitMEMLOCK= in systemd, --ulimit memlock= in Docker)",
-                needed_bytes / 1024,
-                allowed_bytes / 1024,
-            ),
             Self::Cpu { cpu, allowed } => write!(
                 formatter,
                 "CPU {cpu} cannot be used: this process may use {allowed:?}; choose among these or \
@@ -139,14 +120,14 @@ impl fmt::Display for StartError {
                  (ulimit -n)",
             ),
             Self::Executor { errno: Some(libc::ENOMEM) } => formatter.write_str(
-                "a core's io_uring could not be made for lack of memory or of the right to lock \
-                 it; raise the limit of locked memory (ulimit -l) or use fewer cores",
+                "a core's io_uring could not be made for lack of memory; raise the memory limit \
+                 of the cgroup or use fewer cores",
             ),
             Self::Executor { errno: Some(errno) } => {
                 write!(formatter, "a core's io_uring could not be made: {}", describe(*errno))
             }
             Self::Executor { errno: None } => {
-                formatter.write_str("a core could not be started for a reason glommio keeps")
+                formatter.write_str("a core's thread ended before its io_uring was made")
             }
             Self::Directory { path, refusal } => {
                 write!(formatter, "{} cannot hold data: {refusal}", path.display())
@@ -160,7 +141,7 @@ impl fmt::Display for UringRefusal {
         match self {
             Self::KernelTooOld { release } => write!(
                 formatter,
-                "kernel {release} is too old for io_uring as it is needed here; use 5.8 or newer",
+                "kernel {release} is too old for io_uring as it is needed here; use 5.12 or newer",
             ),
             Self::Missing { release } => write!(
                 formatter,
@@ -185,12 +166,12 @@ impl fmt::Display for UringRefusal {
             ),
             Self::Operations { release, missing } => write!(
                 formatter,
-                "the io_uring of kernel {release} lacks {}; use kernel 5.8 or newer",
+                "the io_uring of kernel {release} lacks {}; use kernel 5.12 or newer",
                 missing.join(", "),
             ),
             Self::NoMemory => formatter.write_str(
-                "io_uring could not be set up for lack of memory or of the right to lock it; other \
-                 processes of this user may have used up the limit of locked memory (ulimit -l)",
+                "io_uring could not be set up for lack of memory; raise the memory limit of the \
+                 cgroup",
             ),
             Self::Errno(errno) => {
                 write!(formatter, "io_uring could not be set up: {}", describe(*errno))
@@ -219,12 +200,6 @@ impl fmt::Display for DirectoryRefusal {
             ),
             Self::Corrupted => formatter.write_str(
                 "what was written to a file in it was not what was read back; check the device",
-            ),
-            Self::Device { major } => write!(
-                formatter,
-                "/sys/dev/block/{major}:0 is not a whole disk with readable properties, which the \
-                 I/O library wants to read for any device of that major number; mount /sys, or \
-                 choose another device",
             ),
         }
     }

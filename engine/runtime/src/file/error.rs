@@ -80,12 +80,6 @@ pub enum IoErrorKind {
     AlreadyExists,
     /// Another process holds the lock.
     Locked,
-    /// The properties of the file's block device cannot be read, and the I/O library would panic:
-    /// `environment::check_directory` says more.
-    Device {
-        /// The device's major number.
-        major: u32,
-    },
 }
 
 impl IoErrorKind {
@@ -150,10 +144,6 @@ impl fmt::Display for IoError {
             IoErrorKind::AlreadyExists => formatter.write_str(": it exists already"),
             IoErrorKind::Locked => formatter
                 .write_str(": another process uses it; stop that one or choose another directory"),
-            IoErrorKind::Device { major } => write!(
-                formatter,
-                ": the properties of block device {major}:0 in /sys/dev/block cannot be read"
-            ),
         }
     }
 }

@@ -1,54 +1,61 @@
-//! A file of the kernel's driver: glommio's `DmaFile`, with every operation owned by a task.
+//! A file of the kernel's driver: opened on the helper thread, read, written and flushed through the
+//! core's ring, each operation owned by its slot there.
 //!
-//! `DmaFile` unwraps or panics on some systems when it opens a file; `environment::device` looks
-//! first. A file on tmpfs has no direct I/O: who must know asks `environment::check_directory`.
+//! Where a file system refuses direct I/O the file is opened without: who must know asks
+//! `environment::check_directory`.
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::fs;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use glommio::GlommioError;
-use glommio::io::{DmaFile, OpenOptions};
+use io_uring::{opcode, types};
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
 
+use super::Access;
 use super::error::{IoError, IoErrorKind, Operation};
-use super::{Access, poll_probe};
 use crate::buffer::Buffer;
-use crate::environment;
-use crate::kernel::{is_running, start_closing, start_operation};
+use crate::kernel::{blocking, drop_elsewhere, start_operation};
 use crate::local::{Oneshot, oneshot};
 
 pub(super) struct KernelFile {
     /// `None` only while it is dropped.
-    file: Option<DmaFile>,
+    descriptor: Option<OwnedFd>,
     path: PathBuf,
     bytes: u64,
 }
 
 impl KernelFile {
     pub(super) async fn open(path: &Path, access: Access) -> Result<Self, IoError> {
-        let fail = |errno| IoError::of_errno(Operation::Open, path, 0, errno);
-        check_device(Operation::Open, path)?;
-        poll_probe::ask_once(path, access).await;
-        let options = options(access);
-        let file = options.dma_open(path).await.map_err(|error| fail(errno(&error)))?;
-        let bytes = file.file_size().await.map_err(|error| fail(errno(&error)))?;
-        Ok(Self { file: Some(file), path: path.to_path_buf(), bytes })
+        let own = path.to_path_buf();
+        let opened = blocking(move || {
+            let file = open_direct(&own, access)?;
+            let bytes = file.metadata()?.len();
+            Ok((file, bytes))
+        });
+        let (file, bytes) = opened
+            .await
+            .map_err(|error: io::Error| IoError::of_io(Operation::Open, path, &error))?;
+        Ok(Self { descriptor: Some(file.into()), path: path.to_path_buf(), bytes })
     }
 
     pub(super) async fn create(path: &Path, access: Access, bytes: u64) -> Result<Self, IoError> {
-        check_device(Operation::Create, path)?;
-        poll_probe::ask_once(path, access).await;
-        let mut options = options(access);
-        options.create_new(true);
-        let fail = |errno| IoError::of_errno(Operation::Create, path, 0, errno);
-        let file = options.dma_open(path).await.map_err(|error| fail(errno(&error)))?;
-        if let Err(error) = allocate(&file, bytes).await {
-            drop(Self { file: Some(file), path: path.to_path_buf(), bytes: 0 });
-            // The reason why it could not be allocated is the one to report.
-            drop(super::remove(path).await);
-            return Err(fail(errno(&error)));
-        }
-        Ok(Self { file: Some(file), path: path.to_path_buf(), bytes })
+        let own = path.to_path_buf();
+        let file = blocking(move || {
+            let file = create_direct(&own, access)?;
+            if let Err(error) = allocate(&file, bytes) {
+                // The reason why it could not be allocated is the one to report.
+                drop(fs::remove_file(&own));
+                return Err(error);
+            }
+            Ok(file)
+        })
+        .await
+        .map_err(|error| IoError::of_io(Operation::Create, path, &error))?;
+        Ok(Self { descriptor: Some(file.into()), path: path.to_path_buf(), bytes })
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -59,12 +66,9 @@ impl KernelFile {
         &self.path
     }
 
-    fn file(&self) -> &DmaFile {
-        self.file.as_ref().expect("only the drop takes the file out")
-    }
-
-    fn error(&self, operation: Operation, position: u64, error: &GlommioError<()>) -> IoError {
-        IoError::of_errno(operation, &self.path, position, errno(error))
+    /// In the form of the ring's entries.
+    fn descriptor(&self) -> types::Fd {
+        types::Fd(self.descriptor.as_ref().expect("only the drop takes it out").as_raw_fd())
     }
 
     /// An error where fewer than all bytes were done.
@@ -73,8 +77,9 @@ impl KernelFile {
         operation: Operation,
         position: u64,
         expected: usize,
-        done: usize,
+        result: i32,
     ) -> Result<(), IoError> {
+        let done = self.count(operation, position, result)?;
         assert!(done <= expected);
         if done < expected {
             let kind = IoErrorKind::Short { expected, done };
@@ -82,25 +87,21 @@ impl KernelFile {
         }
         Ok(())
     }
+
+    /// A completion's result: a count, or a negative error number.
+    fn count(&self, operation: Operation, position: u64, result: i32) -> Result<usize, IoError> {
+        usize::try_from(result).map_err(|_| {
+            let errno = result.checked_neg().expect("error numbers are small");
+            IoError::of_errno(operation, &self.path, position, errno)
+        })
+    }
 }
 
 impl Drop for KernelFile {
     fn drop(&mut self) {
-        let Some(file) = self.file.take() else { return };
-        if is_running() {
-            // The core waits for this at its end, or the descriptor would stay open with the ring.
-            start_closing(async move {
-                // After direct I/O and a flush, closing has nothing to report.
-                drop(file.close().await);
-            });
-            return;
-        }
-        // The core is gone: glommio would leave the descriptor open for ever.
-        let descriptor = file.as_raw_fd();
-        std::mem::forget(file);
-        // SAFETY: the descriptor is open, for only `DmaFile` could have closed it, and it was just
-        // forgotten, so nothing else owns it. No operation uses it: the core has waited for all.
-        drop(unsafe { OwnedFd::from_raw_fd(descriptor) });
+        // Closing the last handle of a removed file frees its blocks, which takes its time. The
+        // core waits for it at its end. After direct I/O and a flush it has nothing to report.
+        drop_elsewhere(self.descriptor.take());
     }
 }
 
@@ -110,18 +111,21 @@ pub(super) fn write(
     buffer: Rc<Buffer>,
 ) -> Oneshot<Result<(), IoError>> {
     let (sender, receiver) = oneshot();
+    let expected = buffer.len();
+    let entry = opcode::Write::new(file.descriptor(), buffer.as_ptr(), entry_bytes(expected))
+        .offset(position)
+        .build();
     let file = Rc::clone(file);
-    start_operation(async move {
-        let expected = buffer.len();
-        let written = file.file().write_rc_at(buffer.to_dma(), position).await;
-        let result = match written {
-            Ok(done) => file.whole(Operation::Write, position, expected, done),
-            Err(error) => Err(file.error(Operation::Write, position, &error)),
-        };
+    let done = move |result| {
+        let result = file.whole(Operation::Write, position, expected, result);
         // Given back before the news, so that who hears it can reuse the memory.
         drop(buffer);
         sender.send(result);
-    });
+    };
+    // SAFETY: `done` owns the file, and with it the descriptor, and a share of the buffer, whose
+    // memory does not move, is `expected` bytes long and all initialised (`buffer`), and which
+    // nobody can change while it is shared, for only `&mut Buffer` does.
+    unsafe { start_operation(entry, done) };
     receiver
 }
 
@@ -131,64 +135,80 @@ pub(super) fn read(
     bytes: usize,
 ) -> Oneshot<Result<Buffer, IoError>> {
     let (sender, receiver) = oneshot();
+    let mut buffer = Buffer::reused(bytes);
+    assert_eq!(buffer.len(), bytes);
+    let entry = opcode::Read::new(file.descriptor(), buffer.as_mut_ptr(), entry_bytes(bytes))
+        .offset(position)
+        .build();
     let file = Rc::clone(file);
-    start_operation(async move {
-        let result = match file.file().read_at_aligned(position, bytes).await {
-            Ok(read) => file
-                .whole(Operation::Read, position, bytes, read.len())
-                .map(|()| Buffer::of_read(read)),
-            Err(error) => Err(file.error(Operation::Read, position, &error)),
-        };
-        sender.send(result);
-    });
+    let done = move |result| {
+        sender.send(file.whole(Operation::Read, position, bytes, result).map(|()| buffer));
+    };
+    // SAFETY: `done` owns the file, and with it the descriptor, and all of the buffer, whose memory
+    // does not move with it and is `bytes` long; nobody can look at it before `done` gives it away.
+    unsafe { start_operation(entry, done) };
     receiver
 }
 
 pub(super) fn flush(file: &Rc<KernelFile>) -> Oneshot<Result<(), IoError>> {
     let (sender, receiver) = oneshot();
+    let entry = opcode::Fsync::new(file.descriptor()).flags(types::FsyncFlags::DATASYNC).build();
     let file = Rc::clone(file);
-    start_operation(async move {
-        let flushed = file.file().fdatasync().await;
-        sender.send(flushed.map_err(|error| file.error(Operation::Flush, 0, &error)));
-    });
+    let done = move |result| {
+        sender.send(file.count(Operation::Flush, 0, result).map(|_| ()));
+    };
+    // SAFETY: the entry names only a descriptor; `done` owns the file, and with it the descriptor.
+    unsafe { start_operation(entry, done) };
     receiver
 }
 
-fn options(access: Access) -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.read(true);
+fn entry_bytes(bytes: usize) -> u32 {
+    u32::try_from(bytes).expect("a buffer is far smaller than 4 GiB")
+}
+
+/// What open(2) takes beside the plain modes.
+fn flags(access: Access) -> i32 {
     match access {
-        Access::Read => {}
-        Access::ReadWrite => {
-            options.write(true);
-        }
-        Access::ReadWriteDsync => {
-            options.write(true).custom_flags(libc::O_DSYNC);
-        }
+        Access::Read | Access::ReadWrite => 0,
+        Access::ReadWriteDsync => libc::O_DSYNC,
     }
+}
+
+fn options(access: Access, flags: i32) -> fs::OpenOptions {
+    let mut options = fs::File::options();
+    options.read(true).write(access != Access::Read).custom_flags(flags);
     options
 }
 
-/// Allocates the blocks and sets the length.
-async fn allocate(file: &DmaFile, bytes: u64) -> Result<(), GlommioError<()>> {
-    match file.pre_allocate(bytes, false).await {
-        // A file system that cannot allocate ahead (some FUSE ones) still has files of a length.
-        Err(error) if matches!(errno(&error), libc::EOPNOTSUPP | libc::ENOSYS) => {
-            file.truncate(bytes).await
+fn open_direct(path: &Path, access: Access) -> io::Result<fs::File> {
+    let flags = flags(access);
+    match options(access, flags | libc::O_DIRECT).open(path) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            options(access, flags).open(path)
         }
-        done => done,
+        opened => opened,
     }
 }
 
-fn check_device(operation: Operation, path: &Path) -> Result<(), IoError> {
-    match environment::unreadable_device(path) {
-        Ok(None) => Ok(()),
-        Ok(Some(major)) => Err(IoError::new(operation, path, 0, IoErrorKind::Device { major })),
-        Err(errno) => Err(IoError::of_errno(operation, path, 0, errno)),
+fn create_direct(path: &Path, access: Access) -> io::Result<fs::File> {
+    let flags = flags(access);
+    match options(access, flags | libc::O_DIRECT).create_new(true).open(path) {
+        // The file is ours, or the reason were that it exists, and there by now: open(2) asks for
+        // direct I/O only after it has created the file.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            options(access, flags).create(true).truncate(true).open(path)
+        }
+        created => created,
     }
 }
 
-fn errno(error: &GlommioError<()>) -> i32 {
-    // Only errors of glommio's own making (a path with a NUL byte) have no number.
-    error.raw_os_error().unwrap_or(libc::EINVAL)
+/// Allocates the blocks and sets the length.
+fn allocate(file: &fs::File, bytes: u64) -> io::Result<()> {
+    let allocated =
+        rustix::io::retry_on_intr(|| fallocate(file, FallocateFlags::empty(), 0, bytes));
+    match allocated {
+        // A file system that cannot allocate ahead (some FUSE ones) still has files of a length.
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => file.set_len(bytes),
+        done => done.map_err(io::Error::from),
+    }
 }

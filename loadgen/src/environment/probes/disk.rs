@@ -70,7 +70,7 @@ pub(super) fn probe(plan: &ProbePlan, figures: &mut ProbeFigures) {
     }
 }
 
-/// Registered memory for whatever is in flight at most, bytes.
+/// Kept for the buffers of whatever is in flight at most, bytes.
 fn io_memory_bytes(plan: &ProbePlan) -> usize {
     let writes = plan.depth * plan.block_bytes.next_power_of_two();
     2 * writes.max(READ_DEPTH * READ_BYTES)

@@ -80,8 +80,8 @@ impl Subject {
             (Durability::Durable, FlushMethod::Dsync) => "O_DSYNC",
         };
         let driver = match (&start.uring, &start.directory) {
-            (Some(_), Some(directory)) if directory.direct => "glommio, io_uring, direct I/O",
-            (Some(_), _) => "glommio, io_uring, buffered I/O",
+            (Some(_), Some(directory)) if directory.direct => "io_uring, direct I/O",
+            (Some(_), _) => "io_uring, buffered I/O",
             (None, _) => "simulation",
         };
         let file_system = start.directory.as_ref().map(|directory| directory.file_system.clone());

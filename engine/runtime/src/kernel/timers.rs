@@ -1,0 +1,117 @@
+//! Timers of one core: wakers by deadline.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use crate::clock;
+
+/// A deadline in nanoseconds of the monotonic clock, and a number that tells equal ones apart.
+pub(super) type TimerKey = (u64, u64);
+
+/// Bounded by the number of futures that wait.
+#[derive(Default)]
+pub(super) struct Timers {
+    waiting: BTreeMap<TimerKey, Waker>,
+    issued: u64,
+}
+
+impl Timers {
+    fn insert(&mut self, at_ns: u64, waker: Waker) -> TimerKey {
+        let key = (at_ns, self.issued);
+        self.issued += 1;
+        let before = self.waiting.insert(key, waker);
+        assert!(before.is_none());
+        key
+    }
+
+    fn renew(&mut self, key: TimerKey, waker: &Waker) {
+        if let Some(place) = self.waiting.get_mut(&key) {
+            place.clone_from(waker);
+        }
+    }
+
+    fn remove(&mut self, key: TimerKey) -> Option<Waker> {
+        self.waiting.remove(&key)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// The earliest deadline, in nanoseconds.
+    pub(super) fn next_ns(&self) -> Option<u64> {
+        self.waiting.first_key_value().map(|((at_ns, _), _)| *at_ns)
+    }
+
+    /// Takes out the earliest timer if its deadline is there.
+    pub(super) fn pop_due(&mut self, now_ns: u64) -> Option<Waker> {
+        let entry = self.waiting.first_entry()?;
+        (entry.key().0 <= now_ns).then(|| entry.remove())
+    }
+}
+
+/// Waits until the clock shows `at_ns` or later.
+pub(crate) fn timer(at_ns: u64) -> impl Future<Output = ()> {
+    Timer { at_ns, key: None }
+}
+
+struct Timer {
+    at_ns: u64,
+    key: Option<TimerKey>,
+}
+
+impl Future for Timer {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if clock::now().as_nanos() >= self.at_ns {
+            return Poll::Ready(());
+        }
+        let at_ns = self.at_ns;
+        let key = super::with_core(|core| {
+            let mut timers = core.timers.borrow_mut();
+            match self.key {
+                Some(key) => {
+                    timers.renew(key, context.waker());
+                    key
+                }
+                None => timers.insert(at_ns, context.waker().clone()),
+            }
+        });
+        self.key = Some(key);
+        Poll::Pending
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            // Where the core is gone its timers are, too.
+            let waker = super::try_with_core(|core| core.timers.borrow_mut().remove(key));
+            drop(waker);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timers_leave_by_deadline_and_then_by_age() {
+        let mut timers = Timers::default();
+        let late = timers.insert(20, Waker::noop().clone());
+        let early = timers.insert(10, Waker::noop().clone());
+        timers.insert(20, Waker::noop().clone());
+        assert_eq!(timers.next_ns(), Some(10));
+        assert!(timers.pop_due(9).is_none());
+        assert!(timers.pop_due(10).is_some());
+        assert!(timers.remove(early).is_none());
+        assert!(timers.remove(late).is_some());
+        assert!(timers.pop_due(19).is_none());
+        assert!(timers.pop_due(u64::MAX).is_some());
+        assert!(timers.is_empty());
+    }
+}
