@@ -120,8 +120,9 @@ impl fmt::Display for StartError {
                  (ulimit -n)",
             ),
             Self::Executor { errno: Some(libc::ENOMEM) } => formatter.write_str(
-                "a core's io_uring could not be made for lack of memory; raise the memory limit \
-                 of the cgroup or use fewer cores",
+                "a core's io_uring could not be made for lack of memory; use fewer cores, or raise \
+                 the limit of locked memory (ulimit -l, LimitMEMLOCK= of a service, --ulimit \
+                 memlock of a container) or of the cgroup's memory",
             ),
             Self::Executor { errno: Some(errno) } => {
                 write!(formatter, "a core's io_uring could not be made: {}", describe(*errno))
@@ -170,8 +171,9 @@ impl fmt::Display for UringRefusal {
                 missing.join(", "),
             ),
             Self::NoMemory => formatter.write_str(
-                "io_uring could not be set up for lack of memory; raise the memory limit of the \
-                 cgroup",
+                "io_uring could not be set up for lack of memory; raise the limit of locked memory \
+                 (ulimit -l, LimitMEMLOCK= of a service, --ulimit memlock of a container) or of the \
+                 cgroup's memory",
             ),
             Self::Errno(errno) => {
                 write!(formatter, "io_uring could not be set up: {}", describe(*errno))
