@@ -17,6 +17,7 @@ pub use crate::identity::Identity;
 pub use crate::memory::MemoryShares;
 pub use crate::placement::StreamNumber;
 pub use crate::put::{Placed, PutBatch, PutOutcome, PutRecord, PutResult};
+pub use crate::queues::FOLLOWERS_MAX;
 pub use crate::report::StartReport;
 pub use crate::stats::{CoreStats, LogCounters};
 pub use crate::stream::{Stream, StreamDescription, StreamOptions};

@@ -25,7 +25,7 @@ pub(crate) const REGISTRY_QUEUE_COUNT: usize = 64;
 /// Chunks on their way to one follower.
 pub(crate) const FOLLOWER_QUEUE_COUNT: usize = 2;
 /// Followers of a core; one more is refused. A parked follower costs a task, not a chunk.
-pub(crate) const FOLLOWERS_MAX: usize = 16_384;
+pub const FOLLOWERS_MAX: usize = 16_384;
 
 /// What a queued message takes, its list of 500 records included, bytes.
 pub(crate) const MESSAGE_BYTES: usize = 12 << 10;
