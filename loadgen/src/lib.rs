@@ -6,7 +6,7 @@
 //! | what a user types | [`cli`], [`scenario`], [`amount`], [`exit_code`] |
 //! | what is sent, and when | [`schedule`], [`keys`], [`sizes`], [`payload`], [`batch`] |
 //! | the machine below it all | [`environment`] |
-//! | how it is sent, read back and judged | [`run`], [`worker`], [`verify`] |
+//! | how it is sent, followed, read back and judged | [`run`], [`worker`], [`consumer`], [`verify`] |
 //! | what is left of a run | [`outcome`], [`stats`], [`report`] |
 //!
 //! The judge knows nothing of the log's insides: it goes through public doors only. Everything here
@@ -17,6 +17,7 @@
 pub mod amount;
 pub mod batch;
 pub mod cli;
+pub mod consumer;
 pub mod dry_run;
 pub mod environment;
 pub mod exit_code;

@@ -1,10 +1,11 @@
 //! What a finished run leaves, as plain values: everything that a report can be made of.
 //!
-//! Filled by `run`, read by whatever prints or saves. Nothing here measures, judges or formats. Times
-//! are nanoseconds since the moment zero of the plan, unless a name says otherwise.
+//! Filled by `run`, read by whatever prints or saves. Nothing here measures, judges or formats; what
+//! derives `Serialize` has the names of run.json. Times are nanoseconds since the moment zero of the plan, unless a name says otherwise.
 
 use crate::exit_code::ExitCode;
 use crate::limit_checker::Verdict as LimitVerdict;
+use crate::report::round::three_digits;
 use crate::scenario::Scenario;
 use crate::stats::distribution::Distribution;
 use crate::stats::recorder::Kind;
@@ -14,6 +15,7 @@ use crate::stats::skew::Skew;
 use crate::stats::steady::Steadiness;
 use crate::stats::throughput::Counters;
 use gyre::embed::{CoreStats, StartReport};
+use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -63,6 +65,8 @@ pub struct Load {
     pub in_flight_max: usize,
     /// Shards: where they lie and what they took.
     pub shards: Shards,
+    /// Who read while it was written; `None` where nobody did.
+    pub consumers: Option<ConsumersOutcome>,
     /// The first error of a whole call, as text.
     pub first_error: Option<String>,
 }
@@ -92,6 +96,35 @@ pub struct Shards {
     pub skew: Option<Skew>,
     /// The most frequent keys with their expected share; none where no key stands out.
     pub top_keys: Vec<(String, f64)>,
+}
+
+/// `consumers` of run.json: what those got who read while it was written. Counts are of all of them
+/// together, warm-up included.
+#[derive(Clone, Debug, Serialize)]
+pub struct ConsumersOutcome {
+    /// How many there were; each had every shard.
+    pub count: u32,
+    /// Records that came.
+    pub received_records: u64,
+    /// Acknowledged, and not there within 30 s of the last answer.
+    pub missing_records: u64,
+    /// Not ours, or of a form that does not add up.
+    pub corrupt_records: u64,
+    /// Chunks that did not begin where the one before them had ended.
+    pub out_of_order_chunks: u64,
+    /// Chunks that came: records of one shard and frame.
+    pub chunks: u64,
+    /// The generator's time in taking, checking and timing a record.
+    #[serde(serialize_with = "three_digits")]
+    pub cpu_ns_per_record: Option<f64>,
+    /// Whether each got everything that was acknowledged, in order.
+    pub verdict: Verdict,
+    /// From the last answer to the last record.
+    #[serde(skip)]
+    pub drained: Duration,
+    /// Sentences about the first that were not as they should be.
+    #[serde(skip)]
+    pub named: Vec<String>,
 }
 
 /// What reading everything back found. Counts are records.
@@ -128,7 +161,8 @@ pub struct Verification {
 }
 
 /// A verification in a word.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Every record is there, once, whole, in order.
     Ok,

@@ -203,10 +203,7 @@ impl Payloads {
     pub fn claimed(&self, data: &[u8]) -> Option<Identity> {
         match Form::of(data.len()) {
             Form::Full => Some(Identity { producer: u32_at(data, 12), sequence: u64_at(data, 16) }),
-            Form::Short => {
-                let producer = u32::from(u16::from_le_bytes([data[2], data[3]]));
-                Some(Identity { producer, sequence: u64_at(data, 2) >> 16 })
-            }
+            Form::Short => Some(short_identity(data)),
             Form::Counted => None,
         }
     }
@@ -225,7 +222,7 @@ impl Payloads {
             return Err(Corruption::ForeignRun);
         }
         let record = Identity { producer: u32_at(data, 12), sequence: u64_at(data, 16) };
-        Ok(Decoded { record, intended_ns: Some(u64_at(data, 24)) })
+        Ok(Decoded { record, intended_ns: intended_ns(data) })
     }
 
     fn decode_short(&self, data: &[u8]) -> Result<Decoded, Corruption> {
@@ -237,9 +234,24 @@ impl Payloads {
         if header[..2] != self.run.to_le_bytes()[..2] {
             return Err(Corruption::ForeignRun);
         }
-        let record = self.claimed(data).expect("the short form says which record it is");
-        Ok(Decoded { record, intended_ns: None })
+        Ok(Decoded { record: short_identity(data), intended_ns: None })
     }
+}
+
+/// When the full form says that its record was meant, in nanoseconds since t0; `None` where it does
+/// not begin as our records do. Nothing else is checked.
+#[inline]
+#[must_use]
+pub fn intended_ns(data: &[u8]) -> Option<u64> {
+    (data[..4] == MAGIC).then(|| u64_at(data, 24))
+}
+
+/// The record that the short form says it is. Nothing is checked.
+#[inline]
+#[must_use]
+pub fn short_identity(data: &[u8]) -> Identity {
+    let producer = u32::from(u16::from_le_bytes([data[2], data[3]]));
+    Identity { producer, sequence: u64_at(data, 2) >> 16 }
 }
 
 /// One checksum out of two stretches, so that the field between them need not be blanked.

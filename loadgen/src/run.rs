@@ -2,15 +2,15 @@
 //!
 //! ```text
 //!   places ─► folder ─► surroundings ─► subject ─► (search) ─► load ─► reading ─► surroundings ─► judge
-//!   CPUs      data      calm? probes    engine      rate                read back    probes
+//!   CPUs      data      calm? probes    engine      rate     consumers  read back    probes
 //! ```
 //! The calling thread becomes a core that only waits and shows how things stand; the load runs on
-//! generator cores of its own, the engine on its own.
+//! generator cores of its own, consumers beside it, the engine on its own.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use gyre::embed::FlushMethod;
+use gyre::embed::{FOLLOWERS_MAX, FlushMethod};
 use runtime::cores::{self, CoreConfig};
 use runtime::signal;
 
@@ -114,6 +114,7 @@ pub fn run(scenario: &Scenario, options: &RunOptions) -> Result<Ran, Failure> {
     let mut live = Live::new(options.live);
     let places = Places::choose(scenario)?;
     places.warnings.iter().for_each(|warning| live.note(warning));
+    check_followers(scenario, &places)?;
     let folder = folder::Folder::open(options)?;
     let config = Subject::config(scenario, options, &places, folder.path());
     let flush = config.flush;
@@ -161,6 +162,20 @@ pub fn run(scenario: &Scenario, options: &RunOptions) -> Result<Ran, Failure> {
     };
     let outcome = judge::outcome(scenario, search, loaded, verify, engine, &machine)?;
     Ok(Ran { outcome, environment, flush })
+}
+
+/// Whether the engine will feed as many as there are to be.
+fn check_followers(scenario: &Scenario, places: &Places) -> Result<(), Failure> {
+    let (consumers, shards) = (scenario.consumer.groups as usize, scenario.stream.shards as usize);
+    let most = FOLLOWERS_MAX * places.engine_cores;
+    if consumers * shards <= most {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "{consumers} consumers of {shards} shards are {} followers; {} engine core(s) feed {most} at most",
+        consumers * shards,
+        places.engine_cores,
+    )))
 }
 
 /// Makes the calling thread a core that waits for the stages. Gives them back, for their live view.

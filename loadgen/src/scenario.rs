@@ -38,6 +38,9 @@ pub const SCHEMA: u32 = 1;
 /// Shards of the default run and of `run` where nothing else is said: more than 4 M records/s fit.
 pub const SHARDS_DEFAULT: u32 = 4096;
 
+/// More consumers than that are a mistake.
+pub const CONSUMERS_MAX: u64 = 1_000;
+
 /// The default run never asks for more than this part of the shards' limit in records.
 pub const DEFAULT_RUN_LIMIT_SHARE: f64 = 0.95;
 
@@ -212,10 +215,7 @@ impl Scenario {
             65_536,
         )?;
         within("producer.size.bytes", record_bytes, 0, record_max)?;
-        if self.consumer.groups > 0 {
-            let allowed = "0: nobody reads yet while it is written".to_owned();
-            return Err(ScenarioError::OutOfRange { key: "consumer.groups", allowed });
-        }
+        within("consumer.groups", u64::from(self.consumer.groups), 0, CONSUMERS_MAX)?;
         if let Rate::PerSecond(rate) = self.producer.rate {
             within("producer.rate", rate, 1, 1_000_000_000)?;
         }

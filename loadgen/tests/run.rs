@@ -11,7 +11,7 @@ use loadgen::amount::{Bytes, Span};
 use loadgen::exit_code::ExitCode;
 use loadgen::outcome::{Outcome, Verdict};
 use loadgen::run::{RunOptions, run};
-use loadgen::scenario::{LimitsSetting, Rate, Scenario};
+use loadgen::scenario::{LimitsSetting, Rate, Scenario, SizeSetting};
 use loadgen::stats::recorder::Kind;
 
 /// Runs share CPUs and disk: one at a time.
@@ -57,7 +57,10 @@ fn check_sound(outcome: &Outcome) {
     let accepted = outcome.load.shards.stats.counters().iter().map(|shard| shard.accepted_records);
     assert_eq!(accepted.sum::<u64>(), verify.checked, "what was accepted, warm-up included");
     assert_eq!(outcome.load.latency(Kind::Response).count(), counters.acked_records);
-    assert_eq!(outcome.load.latency(Kind::EndToEnd).count(), 0, "there is no consumer");
+    let consumers = u64::from(outcome.scenario.consumer.groups);
+    let arrived = outcome.load.latency(Kind::EndToEnd).count();
+    assert_eq!(arrived, consumers * counters.acked_records, "each of them once for each consumer");
+    assert_eq!(outcome.load.consumers.is_some(), consumers > 0);
     assert!(outcome.load.in_flight_max > 0);
 }
 
@@ -89,6 +92,62 @@ fn a_closed_loop_balances_and_is_read_back() {
     let [response, service] =
         [Kind::Response, Kind::Service].map(|kind| outcome.load.latency(kind).max_ns());
     assert_eq!(response, service, "a closed loop counts from sending");
+}
+
+fn check_consumers(outcome: &Outcome, count: u32) {
+    check_sound(outcome);
+    let consumers = outcome.load.consumers.as_ref().unwrap();
+    assert_eq!((consumers.count, consumers.verdict), (count, Verdict::Ok), "{consumers:?}");
+    assert_eq!(consumers.received_records, u64::from(count) * outcome.verify.checked);
+    assert!(consumers.chunks > 0 && consumers.cpu_ns_per_record.is_some_and(|ns| ns > 0.0));
+}
+
+#[test]
+fn a_consumer_gets_every_record_and_says_when() {
+    let outcome = carry_out("consumer", &[], |scenario| {
+        scenario.consumer.groups = 1;
+        scenario.producer.rate = Rate::PerSecond(10_000);
+    });
+    check_consumers(&outcome, 1);
+    let [end_to_end, response] =
+        [Kind::EndToEnd, Kind::Response].map(|kind| outcome.load.latency(kind));
+    assert!(end_to_end.calls() > 0 && end_to_end.calls() <= response.calls());
+    assert!(end_to_end.max_ns().is_some_and(|ns| ns > 100_000), "a flush takes its time");
+    assert!(end_to_end.windows().count() > 1, "it is recorded while it happens");
+}
+
+#[test]
+fn two_consumers_of_short_records_get_them_twice() {
+    let outcome = carry_out("consumers", &[], |scenario| {
+        scenario.consumer.groups = 2;
+        scenario.stream.shards = 256;
+        scenario.producer.rate = Rate::PerSecond(20_000);
+        scenario.producer.size = SizeSetting::Fixed { bytes: Bytes(32) };
+    });
+    check_consumers(&outcome, 2);
+}
+
+#[test]
+fn a_consumer_of_a_closed_loop_falls_behind_and_catches_up() {
+    let outcome = carry_out("consumer-closed", &[], |scenario| {
+        scenario.consumer.groups = 1;
+        scenario.stream.limits = LimitsSetting::Off;
+    });
+    let consumers = outcome.load.consumers.as_ref().unwrap();
+    assert_eq!(consumers.verdict, Verdict::Ok, "{consumers:?}");
+    assert_eq!(consumers.received_records, outcome.verify.checked);
+    assert!(outcome.load.latency(Kind::EndToEnd).count() > 0);
+}
+
+#[test]
+fn more_followers_than_the_engine_feeds_are_a_usage_error() {
+    let mut scenario = Scenario::run_default();
+    scenario.consumer.groups = 5;
+    scenario.target.cores = Some(1);
+    let options = RunOptions { data: Some(folder("followers")), ..RunOptions::default() };
+    let failure = run(&scenario, &options).unwrap_err();
+    assert_eq!(failure.code, ExitCode::Usage);
+    assert!(failure.sentence.contains("20480 followers"), "{}", failure.sentence);
 }
 
 /// Twice what four shards may take, for two seconds.

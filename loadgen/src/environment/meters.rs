@@ -133,6 +133,10 @@ pub struct ServerWork {
     pub flushes: Option<u64>,
     /// All bytes that the engine wrote, where it says.
     pub written_bytes: Option<u64>,
+    /// All bytes that the engine read, where it says.
+    pub read_bytes: Option<u64>,
+    /// Of what readers asked for, the pieces that came from the disk, where it says.
+    pub cache_misses: Option<u64>,
 }
 
 impl Usage {
@@ -190,6 +194,8 @@ impl Usage {
             uring_enters_per_record: reasons.keep("uring_enters_per_record", per_record(enters)),
             flushes: reasons.keep("flushes", work.flushes.ok_or_else(unsaid)),
             bytes_written_per_payload_byte: reasons.keep("bytes_written_per_payload_byte", written),
+            read_bytes: reasons.keep("read_bytes", work.read_bytes.ok_or_else(unsaid)),
+            cache_misses: reasons.keep("cache_misses", work.cache_misses.ok_or_else(unsaid)),
             null_reasons: reasons,
         }
     }
@@ -222,6 +228,8 @@ mod tests {
             payload_bytes: 100_000_000,
             flushes: Some(800),
             written_bytes: Some(140_000_000),
+            read_bytes: Some(0),
+            cache_misses: None,
         };
         let server = usage().server(&work);
         assert_eq!(server.cpu_us_per_record, Some(1.0));
@@ -231,6 +239,7 @@ mod tests {
         assert_eq!(server.null_reasons.of("uring_enters_per_record"), Some("none"));
         assert_eq!(server.flushes, Some(800));
         assert_eq!(server.bytes_written_per_payload_byte, Some(1.4));
+        assert_eq!((server.read_bytes, server.cache_misses), (Some(0), None));
         assert_eq!(usage().busiest_engine_core_pct(), Some(45.0));
         assert_eq!(usage().generator_cpu_pct(), Ok(25.0));
     }

@@ -36,6 +36,10 @@ pub struct ServerResources {
     pub flushes: Option<u64>,
     /// Everything written to the device, per byte of payload acknowledged.
     pub bytes_written_per_payload_byte: Option<f64>,
+    /// What the engine read from its segments, for readers and for its own housekeeping.
+    pub read_bytes: Option<u64>,
+    /// Pieces that readers and followers had from the disk, because memory held them no more.
+    pub cache_misses: Option<u64>,
     /// Why a figure is null.
     #[serde(default, skip_serializing_if = "Reasons::is_empty")]
     pub null_reasons: Reasons,
@@ -78,6 +82,10 @@ pub struct HostResources {
     pub device_flushes: Option<u64>,
     /// Bytes that were written to the device, by anyone.
     pub device_written_bytes: Option<u64>,
+    /// Reads that reached the device, of anyone.
+    pub device_reads: Option<u64>,
+    /// Their bytes.
+    pub device_read_bytes: Option<u64>,
     /// Why a figure is null.
     #[serde(default, skip_serializing_if = "Reasons::is_empty")]
     pub null_reasons: Reasons,

@@ -14,7 +14,7 @@ use crate::environment::probes::Probes;
 use crate::environment::resources::Resources;
 use crate::environment::roofline::Roofline;
 use crate::environment::system::System;
-use crate::outcome::{Outcome, Verdict};
+use crate::outcome::{ConsumersOutcome, Outcome, Verdict};
 use crate::report::Finished;
 use crate::report::figures::{KindFigures, QUANTILES, figures_of};
 use crate::report::provenance::utc;
@@ -31,7 +31,7 @@ use verdicts::{SloRow, Steady, ValiditySection, Verify};
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// See the module.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Document {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -67,6 +67,8 @@ pub struct Document {
     pub load: Load,
     /// How long it took.
     pub latency_us: LatencyUs,
+    /// What those got who read while it was written; null where nobody did.
+    pub consumers: Option<ConsumersOutcome>,
     /// By shard.
     pub shards: Vec<ShardRow>,
     /// How uneven the shards are.
@@ -123,6 +125,7 @@ impl Document {
             affinity: environment.affinity.clone(),
             load: Load::new(&outcome.load.counters, load_context(outcome)),
             latency_us: LatencyUs::new(figures),
+            consumers: outcome.load.consumers.clone(),
             shards: shards::rows(&outcome.load.shards),
             skew: SkewSection::new(&outcome.load.shards),
             verify: Verify::new(&outcome.verify),
@@ -245,6 +248,8 @@ mod tests {
         assert_eq!(found["subject"]["data_fs"], "ext4");
         assert_eq!(found["verify"]["verdict"], "ok");
         assert_eq!(found["scenario"]["resolved"]["stream"]["shards"], 128);
+        assert_eq!(found["consumers"]["verdict"], "ok");
+        assert_eq!(found["consumers"]["cpu_ns_per_record"], 31.3);
         assert_eq!(found["exit_code"], 0);
     }
 

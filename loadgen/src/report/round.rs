@@ -1,6 +1,8 @@
 //! Figures without digits that nobody measured. HdrHistogram keeps three; a rate has as many as its
 //! count.
 
+use serde::{Serialize, Serializer};
+
 /// A number with so many places behind the point.
 #[must_use]
 pub fn to_places(number: f64, places: usize) -> f64 {
@@ -12,6 +14,14 @@ pub fn to_places(number: f64, places: usize) -> f64 {
 pub fn to_digits(number: f64, digits: usize) -> f64 {
     let behind_the_first = digits.saturating_sub(1);
     format!("{number:.behind_the_first$e}").parse().unwrap_or(number)
+}
+
+/// Writes a figure, where there is one, with three significant digits.
+///
+/// # Errors
+/// The serializer's.
+pub fn three_digits<S: Serializer>(number: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    number.map(|number| to_digits(number, 3)).serialize(serializer)
 }
 
 /// Nanoseconds as microseconds with four digits: one more than a histogram keeps.

@@ -13,8 +13,8 @@ use crate::environment::system::{ResourceLimits, System};
 use crate::exit_code::ExitCode;
 use crate::limit_checker::{LimitChecker, StreamAge};
 use crate::outcome::{
-    EngineOutcome, GeneratorOutcome, Load, Outcome, QuantileValidity, Search, SearchStep, Shards,
-    SloOutcome, Trust, Validity, Verdict, Verification,
+    ConsumersOutcome, EngineOutcome, GeneratorOutcome, Load, Outcome, QuantileValidity, Search,
+    SearchStep, Shards, SloOutcome, Trust, Validity, Verdict, Verification,
 };
 use crate::report::provenance::Provenance;
 use crate::report::{Environment, Finished};
@@ -126,6 +126,7 @@ fn load() -> Load {
         series,
         in_flight_max: 41,
         shards: stream(shards),
+        consumers: Some(consumers()),
         first_error: None,
     }
 }
@@ -152,6 +153,21 @@ fn stream(stats: ShardStats) -> Shards {
         skew: skew(&loads),
         top_keys: vec![("k-000001".to_owned(), 0.008)],
         stats,
+    }
+}
+
+fn consumers() -> ConsumersOutcome {
+    ConsumersOutcome {
+        count: 2,
+        received_records: 12_000_000,
+        missing_records: 0,
+        corrupt_records: 0,
+        out_of_order_chunks: 0,
+        chunks: 240_000,
+        cpu_ns_per_record: Some(31.26),
+        verdict: Verdict::Ok,
+        drained: Duration::from_millis(1),
+        named: Vec::new(),
     }
 }
 
@@ -360,6 +376,8 @@ fn resources() -> Resources {
             uring_enters_per_record: None,
             flushes: Some(14_000),
             bytes_written_per_payload_byte: Some(1.31),
+            read_bytes: Some(0),
+            cache_misses: Some(0),
             null_reasons: without_perf,
         },
         generator: GeneratorResources {
@@ -379,6 +397,8 @@ fn resources() -> Resources {
             irq_cpu_pct: Some(1.0),
             device_flushes: Some(13_900),
             device_written_bytes: Some(800 << 20),
+            device_reads: Some(3),
+            device_read_bytes: Some(12 << 10),
             null_reasons: reasons(),
         },
     }

@@ -1,6 +1,7 @@
 //! What a person sees of a finished run, as one text. What may not be printed says why not; what is a
 //! lower bound carries "≥"; durability, flush method, file system and driver head every figure.
 
+mod consumers;
 mod cost;
 mod grid;
 mod histogram;
@@ -38,6 +39,7 @@ pub fn report(
     }
     text += &throughput::section(outcome, document, style);
     text += &latency::section(outcome, figures, style);
+    text += &consumers::section(outcome, document, figures, style);
     text += &histogram::section(outcome.load.latency(Kind::Response), style);
     text += &shards::section(outcome, document, style);
     text += &cost::section(finished, document, style);
@@ -125,6 +127,9 @@ mod tests {
                 "goodput (within 5ms)",
                 "p99 95 % CI ",
                 "← generator healthy",
+                " Consumers  2 · 12,000,000 records came · everything acknowledged, in order ✓ · 31.3 ns \
+                 a record, 50 of them a chunk\n   end to end p50 = response p50 + 0.0000 ms · read from \
+                 the disk meanwhile: 0 pieces for readers, 0 B by the engine in all, 12 KiB by anyone\n",
                 " Shards  128 · binding limit: records · hottest shardId-000000000000 ",
                 "MB/s a shard, keys included  least 0.0000 · median 0.38",
                 "top key \"k-000001\" 0.8 %",
@@ -152,6 +157,9 @@ mod tests {
         outcome.validity.generator_limited = true;
         outcome.verify.verdict = Verdict::Failed;
         outcome.verify.missing = 3;
+        let consumers = outcome.load.consumers.as_mut().unwrap();
+        (consumers.verdict, consumers.missing_records) = (Verdict::Failed, 12);
+        consumers.named.push("consumer 1 did not get 12 records of shard 7".to_owned());
         outcome.slo[0].pass = false;
         outcome.exit = ExitCode::Incorrect;
         outcome.interrupted = true;
@@ -166,6 +174,8 @@ mod tests {
                 "≥ 2000 (",
                 "4,000,000 never sent",
                 "throttled 7 (0.00 %)",
+                "records came · ✗ failed · 12 missing",
+                "consumer 1 did not get 12 records of shard 7",
                 "✗ failed · 3 missing",
                 "response_p99<5ms ✗",
                 "· interrupted   → exit 4",
@@ -182,6 +192,7 @@ mod tests {
         outcome.load.open_loop = false;
         outcome.load.shards.limits = None;
         outcome.search = None;
+        outcome.load.consumers = None;
         let text = shown(&outcome, Style::PLAIN);
         check(
             &text,
@@ -193,6 +204,11 @@ mod tests {
                 "limits  off: nothing is checked",
             ],
         );
-        assert!(!text.contains("Search") && !text.contains("service (from send)"), "{text}");
+        assert!(
+            !text.contains("Search")
+                && !text.contains("Consumers")
+                && !text.contains("service (from send)"),
+            "{text}"
+        );
     }
 }

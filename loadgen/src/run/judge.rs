@@ -279,8 +279,10 @@ fn exit(outcome: &Outcome) -> ExitCode {
         let unjust = outcome.load.shards.all_writers_seen && shard.unjust_throttle_s > 0;
         shard.over_accept_s > 0 || unjust
     });
+    let verdicts = [Some(outcome.verify.verdict), consumers_verdict(&outcome.load)];
+    let lost = verdicts.contains(&Some(Verdict::Failed));
     let causes = [
-        (outcome.verify.verdict == Verdict::Failed || broke_limits, ExitCode::Incorrect),
+        (lost || broke_limits, ExitCode::Incorrect),
         (log_failure(&outcome.engine.last).is_some(), ExitCode::CouldNotRun),
         (outcome.interrupted, ExitCode::Interrupted),
         (!outcome.validity.ok, ExitCode::Void),
@@ -290,6 +292,10 @@ fn exit(outcome: &Outcome) -> ExitCode {
     ];
     let codes = causes.into_iter().filter(|(is_so, _)| *is_so);
     codes.fold(ExitCode::Ok, |sum, (_, code)| sum.and(code))
+}
+
+fn consumers_verdict(load: &Load) -> Option<Verdict> {
+    load.consumers.as_ref().map(|consumers| consumers.verdict)
 }
 
 /// The first log that has failed, with the reason.

@@ -9,16 +9,18 @@ use model::StreamName;
 use model::limits::ShardRates;
 use runtime::{clock, random};
 
-use self::crew::Crew;
+use self::crew::{Crew, Left};
 use super::live::Live;
 use super::subject::Rig;
 use super::{Failure, RunOptions, surroundings};
+use crate::consumer::Consumed;
 use crate::environment::meters::{Meters, Usage};
 use crate::keys::Keys;
-use crate::outcome::{GeneratorOutcome, Load, Shards};
+use crate::outcome::{ConsumersOutcome, GeneratorOutcome, Load, Shards};
 use crate::payload::Payloads;
 use crate::scenario::{LimitsSetting, Rate, Scenario};
 use crate::schedule::{BatchRule, Lane, Schedule};
+use crate::stats::distribution::Distribution;
 use crate::stats::recorder::{Kind, Measured};
 use crate::stats::skew::skew;
 use crate::stats::steady::{self, State};
@@ -141,14 +143,14 @@ pub(super) async fn load(
     let after = rig.client.stats().await.map_err(Failure::could_not)?;
     let usage = meters.map(Meters::stop);
     let cpus = plan.generator_cpus(rig).to_vec();
-    let worked = crew.join().await;
+    let left = crew.join().await;
     let expectation = Expectation {
         payloads,
         keys: Keys::new(plan.scenario.producer.keys.distribution(), plan.scenario.seed),
         shards: stream.shards().clone(),
         data_bytes: usize::try_from(bytes).expect("32 bits fit"),
     };
-    let merged = merge(plan, worked, &stream, &expectation.keys, cpus);
+    let merged = merge(plan, left, &stream, &expectation.keys, cpus);
     let Merged { load, ledgers, ended, generator } = merged;
     live.end(&sentence(&load));
     Ok(Loaded {
@@ -175,11 +177,13 @@ struct Merged {
 
 fn merge(
     plan: &LoadPlan,
-    worked: Vec<Worked>,
+    left: Vec<Left>,
     stream: &Stream,
     keys: &Keys,
     cpus: Vec<usize>,
 ) -> Merged {
+    let (worked, consumed): (Vec<Worked>, Vec<Option<Consumed>>) =
+        left.into_iter().map(|left| (left.worked, left.consumed)).unzip();
     let ended = ended_of(&worked);
     let until_ns = match ended {
         Ended::Interrupted { at_ns } => at_ns.min(plan.measured.until_ns),
@@ -209,6 +213,7 @@ fn merge(
         let error = other.first_error.take();
         sum.first_error = sum.first_error.take().or(error);
     }
+    let consumers = consumers(plan, consumed.into_iter().flatten(), &mut distributions);
     let open_loop = matches!(plan.pace(), Pace::Open { .. });
     let shards = Shards {
         limits,
@@ -232,9 +237,38 @@ fn merge(
         steady,
         in_flight_max,
         shards,
+        consumers,
         first_error: sum.first_error.map(|error| error.to_string()),
     };
     Merged { load, ledgers, ended, generator }
+}
+
+/// All consumers together; their latencies join the others. `None` where there are none.
+fn consumers(
+    plan: &LoadPlan,
+    consumed: impl Iterator<Item = Consumed>,
+    distributions: &mut [Distribution; Kind::ALL.len()],
+) -> Option<ConsumersOutcome> {
+    let all = consumed.reduce(Consumed::and)?;
+    let busy_ns = all.busy.as_nanos() as f64;
+    let outcome = ConsumersOutcome {
+        count: plan.scenario.consumer.groups,
+        verdict: all.verdict(),
+        received_records: all.received,
+        missing_records: all.missing,
+        corrupt_records: all.corrupt,
+        out_of_order_chunks: all.out_of_order,
+        chunks: all.chunks,
+        cpu_ns_per_record: (all.received > 0).then(|| busy_ns / all.received as f64),
+        drained: all.drained,
+        named: all.named,
+    };
+    let calls = distributions[Kind::Response as usize].calls();
+    let end_to_end = &mut distributions[Kind::EndToEnd as usize];
+    *end_to_end = all.end_to_end;
+    // A call's records arrive in as many pieces as the engine makes of them: they are one event.
+    end_to_end.limit_calls(calls);
+    Some(outcome)
 }
 
 /// How the plan ended for all workers together: the least planned of their ends.

@@ -192,6 +192,8 @@ fn work(run: &Run<'_>) -> ServerWork {
         payload_bytes: run.load.counters.acked_bytes,
         flushes: Some(run.rose(|log| log.flushes)),
         written_bytes: Some(run.rose(|log| log.bytes_written)),
+        read_bytes: Some(run.rose(|log| log.bytes_read)),
+        cache_misses: Some(run.rose(|log| log.cache_misses)),
     }
 }
 

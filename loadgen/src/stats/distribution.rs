@@ -106,7 +106,13 @@ impl Distribution {
         self.windows.merge(&other.windows);
     }
 
-    /// Adds records that were never sent, with a lower bound of what each would have taken.
+    /// The values come from no more than so many calls, in however many pieces they arrived.
+    pub fn limit_calls(&mut self, calls: u64) {
+        self.calls = self.calls.min(calls);
+    }
+
+    /// Adds records that were never sent, or never arrived, with a lower bound of what each would have
+    /// taken.
     pub fn censor(&mut self, at_least_ns: u64, count: u64) {
         self.histogram.saturating_record_n(at_least_ns.min(LATENCY_NS_MAX), count);
         if at_least_ns > LATENCY_NS_MAX {

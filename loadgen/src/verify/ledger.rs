@@ -72,10 +72,15 @@ impl Ledger {
         }
     }
 
+    /// Records that were acknowledged, by shard.
+    pub fn acked_counts(&self) -> impl Iterator<Item = u64> {
+        self.shards.iter().map(|line| line.acked_count)
+    }
+
     /// Records that were acknowledged.
     #[must_use]
     pub fn acked_count(&self) -> u64 {
-        self.shards.iter().map(|line| line.acked_count).sum()
+        self.acked_counts().sum()
     }
 
     /// A call leaves. For each record, the index behind the highest of its shard that is acknowledged

@@ -76,11 +76,14 @@ impl HostSnapshot {
             (100.0 * busy.as_secs_f64() / span.as_secs_f64()).min(100.0)
         });
         host.disk_util_pct = reasons.keep("disk_util_pct", util.map_err(Clone::clone));
-        let written = disk
-            .as_ref()
-            .map(|(later, earlier)| later.written_bytes.saturating_sub(earlier.written_bytes));
+        let rose = |of: fn(&BlockStat) -> u64| match &disk {
+            Ok((later, earlier)) => Ok(of(later).saturating_sub(of(earlier))),
+            Err(reason) => Err(reason.clone()),
+        };
         host.device_written_bytes =
-            reasons.keep("device_written_bytes", written.map_err(Clone::clone));
+            reasons.keep("device_written_bytes", rose(|disk| disk.written_bytes));
+        host.device_reads = reasons.keep("device_reads", rose(|disk| disk.reads));
+        host.device_read_bytes = reasons.keep("device_read_bytes", rose(|disk| disk.read_bytes));
         let flushes = disk.and_then(|(later, earlier)| match (later.flushes, earlier.flushes) {
             (Some(later), Some(earlier)) => Ok(later.saturating_sub(earlier)),
             (_, _) => Err("this kernel does not count a device's flushes".to_owned()),
@@ -238,6 +241,8 @@ mod tests {
             io_pressure: pressure(at_ms * 10),
             memory_pressure: pressure(0),
             disk: Ok(BlockStat {
+                reads: at_ms,
+                read_bytes: 512 * at_ms,
                 written_bytes: 4_096 * at_ms,
                 busy: Duration::from_millis(at_ms / 4),
                 flushes: Some(2 * at_ms),
@@ -262,6 +267,7 @@ mod tests {
         near(host.disk_util_pct, 25.0);
         assert_eq!(host.device_flushes, Some(4_000));
         assert_eq!(host.device_written_bytes, Some(4_096 * 2_000));
+        assert_eq!((host.device_reads, host.device_read_bytes), (Some(2_000), Some(512 * 2_000)));
         near(host.psi.unwrap().cpu_some_pct, 10.0);
         near(host.psi.unwrap().io_some_pct, 1.0);
     }

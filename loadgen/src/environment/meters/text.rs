@@ -110,6 +110,8 @@ pub(crate) fn vmstat(text: &str, name: &str) -> Option<u64> {
 /// /sys/block/DISK/stat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct BlockStat {
+    pub(crate) reads: u64,
+    pub(crate) read_bytes: u64,
     pub(crate) written_bytes: u64,
     /// Time in which it had something to do.
     pub(crate) busy: Duration,
@@ -125,6 +127,8 @@ pub(crate) fn block_stat(text: &str) -> Option<BlockStat> {
     // Fields are counted from 1 in the kernel's Documentation/block/stat.rst.
     let field = |number: usize| fields.get(number - 1).copied();
     Some(BlockStat {
+        reads: field(1)?,
+        read_bytes: field(3)? * SECTOR_BYTES,
         written_bytes: field(7)? * SECTOR_BYTES,
         busy: Duration::from_millis(field(10)?),
         flushes: field(16),

@@ -120,6 +120,7 @@ impl ValiditySection {
             reasons.push("the rate is a lower bound: the generator was the limit".to_owned());
         }
         reasons.extend(outcome.verify.named.iter().cloned());
+        reasons.extend(outcome.load.consumers.iter().flat_map(|all| all.named.iter().cloned()));
         let upper_bounds = response.map(upper_bounds).unwrap_or_default();
         Self { ok: outcome.validity.ok, reasons, upper_bounds }
     }

@@ -87,7 +87,8 @@ fn remark(kind: Kind, figures: &KindFigures, outcome: &Outcome) -> String {
         remarks.push(format!("p99 95 % CI {}–{}", ms(low), ms(high)));
     }
     if figures.censored > 0 {
-        remarks.push(format!("{} never sent", show_count(figures.censored)));
+        let what = if kind == Kind::EndToEnd { "never came" } else { "never sent" };
+        remarks.push(format!("{} {what}", show_count(figures.censored)));
     }
     if figures.overflow > 0 {
         remarks.push(format!("{} above an hour", show_count(figures.overflow)));
