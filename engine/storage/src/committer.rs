@@ -261,6 +261,7 @@ fn finish_seal(
     state.next_frame += 1;
     state.last_checksum = gathered.checksum;
     state.stats.frame_bytes += frame_bytes as u64;
+    log.pool.note_appended(frame_bytes as u64);
     evict(state, log.options.cache_bytes_max);
     submission
 }

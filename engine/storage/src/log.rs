@@ -251,6 +251,7 @@ impl Log {
         inner.finished.set(true);
         inner.notify_everything();
         inner.retention.ended().await;
+        inner.pool.stop().await;
     }
 }
 

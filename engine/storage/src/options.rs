@@ -62,8 +62,11 @@ pub struct LogOptions {
     /// Segments made ready ahead of the one in use.
     pub spare_segments: usize,
     /// Free files kept for recycling beyond the spare segments, at most, and as long as they are a
-    /// quarter of the sealed files at most; more are removed.
+    /// quarter of the sealed files at most; more are removed after `surplus_kept`.
     pub free_files_max: usize,
+    /// A free file too many stays for so long, for most often the log soon takes it; a full disk
+    /// does not wait.
+    pub surplus_kept: Duration,
     /// Cap on the log's sealed bytes, even within retention; none by default.
     pub log_bytes_max: Option<u64>,
     /// Cap on every shard's retention, ms; none by default.
@@ -91,6 +94,7 @@ impl LogOptions {
             image_cache_bytes_max: 64 << 20,
             spare_segments: 3,
             free_files_max: 2,
+            surplus_kept: Duration::from_secs(10),
             log_bytes_max: None,
             retention_ms_max: None,
         }

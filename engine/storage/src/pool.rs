@@ -6,25 +6,51 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use runtime::buffer::Buffer;
+use runtime::clock::{self, Instant};
 use runtime::file::{self, Access, File, IoError, IoErrorKind};
 use runtime::local::Notify;
-use runtime::{clock, task};
+use runtime::task;
 
 use crate::catalog::{CatalogClient, CatalogError, FileEntry, Mutation, SegmentEntry};
 use crate::options::{FlushMethod, LogOptions};
 use crate::planted::{Bug, planted};
 
-/// Zeros are written in pieces of this size, bytes.
-const ZERO_PIECE_BYTES: usize = 1 << 20;
-/// Pieces of zeros in flight. Few, since they compete with appends for the disk.
-const ZERO_DEPTH: usize = 4;
+/// Zeros are written in pieces of this size, bytes: what an append waits behind at most.
+const ZERO_PIECE_BYTES: usize = 256 << 10;
+/// Pieces of zeros in flight where somebody waits for the segment.
+const ZERO_DEPTH: usize = 16;
+/// The pause between two pieces of zeros while nothing is appended.
+const ZERO_PAUSE: Duration = Duration::from_millis(5);
+/// After a file's removal, which has the device discard its blocks and so holds up every flush for
+/// tens of milliseconds, the next one waits this many times as long as it took.
+const REMOVAL_REST: u32 = 1;
 /// How late a planted bug tells the manifest: late enough for the segment to be in use.
 const LATE_COMMIT_AFTER: Duration = Duration::from_millis(50);
+
+/// How fast a file is written with zeros.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// As fast as the disk.
+    Full,
+    /// No faster than the log itself is written, unless that waits: the device's queue is first of
+    /// all the appends'.
+    Appends,
+}
+
+/// What became of a free file that nobody needs.
+pub(crate) enum Trimmed {
+    /// There was none.
+    Nothing,
+    /// One was removed.
+    One,
+    /// It stays until then.
+    NotBefore(Instant),
+}
 
 /// A segment that frames may be written to.
 pub(crate) struct Ready {
@@ -47,8 +73,18 @@ pub(crate) struct Pool {
     segment_bytes: u64,
     spare_segments: usize,
     free_files_max: usize,
+    surplus_kept: Duration,
     /// There are free files that were stocked and not used yet.
     is_stocked: Cell<bool>,
+    /// No free file is removed before.
+    trim_at: Cell<Option<Instant>>,
+    /// Bytes of all frames since the log was opened, and news of it.
+    appended_bytes: Cell<u64>,
+    appended: Notify,
+    /// A segment is being made ready.
+    is_preparing: Cell<bool>,
+    /// The log is at its end: no more are made.
+    is_stopping: Cell<bool>,
     catalog: CatalogClient,
 }
 
@@ -105,7 +141,13 @@ impl Pool {
             segment_bytes: options.segment_bytes,
             spare_segments: options.spare_segments,
             free_files_max: options.free_files_max,
+            surplus_kept: options.surplus_kept,
             is_stocked: Cell::new(false),
+            trim_at: Cell::new(None),
+            appended_bytes: Cell::new(0),
+            appended: Notify::new(),
+            is_preparing: Cell::new(false),
+            is_stopping: Cell::new(false),
             catalog,
         }
     }
@@ -162,10 +204,34 @@ impl Pool {
     /// # Errors
     /// The disk's or the catalog's. A full disk is not an error: `is_out_of_space` says so.
     pub(crate) async fn prepare(&self, bytes: u64) -> Result<(), CatalogError> {
+        if self.is_stopping.get() {
+            return Ok(());
+        }
+        self.is_preparing.set(true);
+        let prepared = self.prepare_one(bytes).await;
+        self.is_preparing.set(false);
+        self.changed.notify_all();
+        prepared
+    }
+
+    /// Makes no more segments ready, and returns when nothing is written for one.
+    pub(crate) async fn stop(&self) {
+        self.is_stopping.set(true);
+        self.appended.notify_all();
+        loop {
+            let changed = self.changed.notified();
+            if !self.is_preparing.get() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    async fn prepare_one(&self, bytes: u64) -> Result<(), CatalogError> {
         let recycled = self.take_free(bytes);
         let (free, file) = match recycled {
             Some(free) => (free, file::open(&self.path(free.file), self.access).await?),
-            None => match self.create(bytes).await? {
+            None => match self.create(bytes, Pace::Appends).await? {
                 Some(created) => created,
                 None => return Ok(()),
             },
@@ -241,11 +307,15 @@ impl Pool {
         }
     }
 
-    /// Creates a file and writes it with zeros; `None` where the disk is full.
-    async fn create(&self, bytes: u64) -> Result<Option<(FileEntry, File)>, IoError> {
+    /// Creates a file and writes it with zeros; `None` where the disk is full or the log ends.
+    async fn create(&self, bytes: u64, pace: Pace) -> Result<Option<(FileEntry, File)>, IoError> {
         let number = self.new_file_number();
         let path = self.path(number);
-        match self.create_zeroed(&path, bytes).await {
+        match self.create_zeroed(&path, bytes, pace).await {
+            Ok(_) if self.is_stopping.get() => {
+                file::remove(&path).await?;
+                Ok(None)
+            }
             Ok(file) => {
                 let entry = FileEntry { log: self.log, file: number, generation: 0, bytes };
                 Ok(Some((entry, file)))
@@ -261,12 +331,13 @@ impl Pool {
         }
     }
 
-    async fn create_zeroed(&self, path: &std::path::Path, bytes: u64) -> Result<File, IoError> {
+    async fn create_zeroed(&self, path: &Path, bytes: u64, pace: Pace) -> Result<File, IoError> {
         let file = file::create(path, self.access, bytes).await?;
+        let appended_before = self.appended_bytes.get();
         let piece = Rc::new(Buffer::zeroed(ZERO_PIECE_BYTES.min(bytes as usize)));
         let mut pending = VecDeque::new();
         let mut position = 0;
-        while position < bytes {
+        while position < bytes && !self.is_stopping.get() {
             let left = bytes - position;
             let piece = match left < piece.len() as u64 {
                 true => Rc::new(Buffer::zeroed(left as usize)),
@@ -275,9 +346,11 @@ impl Pool {
             let piece_bytes = piece.len() as u64;
             pending.push_back(file.write(position, piece));
             position += piece_bytes;
-            if pending.len() >= ZERO_DEPTH {
+            let depth = if self.is_hurried(pace) { ZERO_DEPTH } else { 1 };
+            while pending.len() >= depth {
                 pending.pop_front().expect("there are pending writes").await?;
             }
+            self.keep_pace(pace, appended_before + position).await;
         }
         for write in pending {
             write.await?;
@@ -290,6 +363,31 @@ impl Pool {
         Ok(file)
     }
 
+    /// Whether somebody waits for the file.
+    fn is_hurried(&self, pace: Pace) -> bool {
+        pace == Pace::Full || self.ready_count() == 0
+    }
+
+    /// Waits until `appended_bytes` are appended, or nothing is for a while, or there is a hurry.
+    async fn keep_pace(&self, pace: Pace, appended_bytes: u64) {
+        let must_wait = || {
+            let is_ahead = self.appended_bytes.get() < appended_bytes;
+            is_ahead && !self.is_hurried(pace) && !self.is_stopping.get()
+        };
+        while must_wait() {
+            let appended = self.appended.notified();
+            if clock::timeout_at(clock::now() + ZERO_PAUSE, appended).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// A frame of so many bytes was handed to the disk.
+    pub(crate) fn note_appended(&self, bytes: u64) {
+        self.appended_bytes.set(self.appended_bytes.get() + bytes);
+        self.appended.notify_all();
+    }
+
     /// Adds free files of zeros until there are `count` segments ready or free, or the disk is
     /// full. Returns how many there are.
     ///
@@ -297,7 +395,9 @@ impl Pool {
     /// The disk's or the catalog's.
     pub(crate) async fn stock(&self, count: usize) -> Result<usize, CatalogError> {
         while self.stocked() < count {
-            let Some((entry, _file)) = self.create(self.segment_bytes).await? else { break };
+            let Some((entry, _file)) = self.create(self.segment_bytes, Pace::Full).await? else {
+                break;
+            };
             self.catalog.commit(vec![Mutation::PutFile(entry)]).await?;
             self.files.borrow_mut().free.push(entry);
             self.is_stocked.set(true);
@@ -310,26 +410,20 @@ impl Pool {
         files.ready.len() + files.free.len()
     }
 
-    /// Takes back a file that the manifest has as free. It is kept for recycling, or removed when
-    /// there are enough of them for a log of `sealed_bytes`.
-    ///
-    /// # Errors
-    /// The disk's or the catalog's.
-    pub(crate) async fn give_back(
-        &self,
-        entry: FileEntry,
-        sealed_bytes: u64,
-    ) -> Result<(), CatalogError> {
-        let is_recycled = entry.bytes == self.segment_bytes;
-        if is_recycled && self.files.borrow().free.len() < self.free_files_max(sealed_bytes) {
-            self.files.borrow_mut().free.push(entry);
-        } else {
-            self.remove(entry).await?;
+    /// Takes back a file that the manifest has as free, to be recycled or trimmed.
+    pub(crate) fn give_back(&self, entry: FileEntry) {
+        let can_be_used = entry.bytes == self.segment_bytes;
+        self.files.borrow_mut().free.push(entry);
+        // A file of another size helps only when it is removed.
+        if can_be_used {
+            self.space_came_back();
         }
+    }
+
+    fn space_came_back(&self) {
         self.out_of_space.set(false);
         self.wanted.notify_all();
         self.changed.notify_all();
-        Ok(())
     }
 
     /// Free files that a log of `sealed_bytes` keeps. While segments are to be made ready, they
@@ -340,29 +434,38 @@ impl Pool {
         lacking + self.free_files_max.min(quarter)
     }
 
-    /// Removes one free file that a log of `sealed_bytes` does not need, if there is one: of
-    /// another size, or too many. What was stocked stays until it is used up.
+    /// Removes one free file if there is one that a log of `sealed_bytes` does not need: of another
+    /// size, or too many for long enough. What was stocked stays until it is used up.
     ///
     /// # Errors
     /// The disk's or the catalog's.
-    pub(crate) async fn trim(&self, sealed_bytes: u64) -> Result<bool, CatalogError> {
-        let surplus = {
-            let mut files = self.files.borrow_mut();
-            let odd = files.free.iter().position(|free| free.bytes != self.segment_bytes);
-            match odd {
-                Some(at) => Some(files.free.swap_remove(at)),
-                None if self.is_stocked.get() => None,
-                None => {
-                    drop(files);
-                    let kept = self.free_files_max(sealed_bytes);
-                    let mut files = self.files.borrow_mut();
-                    if files.free.len() > kept { files.free.pop() } else { None }
-                }
-            }
+    pub(crate) async fn trim(&self, sealed_bytes: u64) -> Result<Trimmed, CatalogError> {
+        let Some(at) = self.surplus(sealed_bytes) else {
+            self.trim_at.set(None);
+            return Ok(Trimmed::Nothing);
         };
-        let Some(entry) = surplus else { return Ok(false) };
+        let now = clock::now();
+        let trim_at = self.trim_at.get().unwrap_or(now + self.surplus_kept);
+        self.trim_at.set(Some(trim_at));
+        // A full disk cannot wait.
+        if now < trim_at && !self.out_of_space.get() {
+            return Ok(Trimmed::NotBefore(trim_at));
+        }
+        let entry = self.files.borrow_mut().free.swap_remove(at);
         self.remove(entry).await?;
-        Ok(true)
+        self.space_came_back();
+        let end = clock::now();
+        self.trim_at.set(Some(end + (end - now) * REMOVAL_REST));
+        Ok(Trimmed::One)
+    }
+
+    /// The place of a free file that is not needed.
+    fn surplus(&self, sealed_bytes: u64) -> Option<usize> {
+        let kept = self.free_files_max(sealed_bytes);
+        let free = &self.files.borrow().free;
+        let odd = free.iter().position(|free| free.bytes != self.segment_bytes);
+        let is_too_many = !self.is_stocked.get() && free.len() > kept;
+        odd.or_else(|| is_too_many.then(|| free.len() - 1))
     }
 
     /// Removes a free file: from the manifest, then from the disk. A crash in between leaves a file

@@ -15,8 +15,9 @@ use super::{Failure, RunOptions};
 use crate::cli::Plant;
 use crate::scenario::{self, Durability, LimitsSetting, Scenario};
 
-/// What the log puts around a record's key and data, and around frames: a little more than it is.
-const LOG_BYTES_PER_RECORD: u64 = 16;
+/// What the log puts around a record's key and data: its header, its share of the frame's, and, where
+/// calls spread over many shards, an entry of the frame's directory. A little more than it is.
+const LOG_BYTES_PER_RECORD: u64 = 40;
 /// What a closed loop may reach, for what is prepared ahead of it.
 const CLOSED_RECORDS_PER_S: u64 = 6_000_000;
 const CLOSED_BYTES_PER_S: u64 = 3_000_000_000;
@@ -153,12 +154,12 @@ mod tests {
         scenario.run.warmup.0 = Duration::ZERO;
         scenario.run.measure.0 = Duration::from_secs(10);
         scenario.stream.shards = 10;
-        assert_eq!(needed_bytes(&scenario), 10 * 1_000 * 10 * 138);
+        assert_eq!(needed_bytes(&scenario), 10 * 1_000 * 10 * 162);
         scenario.producer.rate = scenario::Rate::PerSecond(100);
-        assert_eq!(needed_bytes(&scenario), 100 * 10 * 138);
+        assert_eq!(needed_bytes(&scenario), 100 * 10 * 162);
         scenario.producer.rate = scenario::Rate::Max;
         scenario.stream.limits = LimitsSetting::Off;
-        assert_eq!(needed_bytes(&scenario), 6_000_000 * 10 * 138);
+        assert_eq!(needed_bytes(&scenario), 6_000_000 * 10 * 162);
     }
 
     #[test]

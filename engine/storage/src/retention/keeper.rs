@@ -13,6 +13,7 @@ use super::plan::{self, Candidate, PlanBounds};
 use super::{Request, rows};
 use crate::catalog::{CatalogError, Mutation};
 use crate::planted::{Bug, planted};
+use crate::pool::Trimmed;
 use crate::rebuild;
 use crate::rewrite::{self, Rewritten};
 use crate::segment_set::{Census, Segment, Shape};
@@ -43,6 +44,8 @@ pub(super) struct Keeper {
     first_look_at: Instant,
     /// When a pass for what expires is due.
     expiry_at: Instant,
+    /// When a free file that nobody needs may be removed.
+    trim_at: Option<Instant>,
     /// Removals that a planted bug holds back until then.
     late: Option<(Instant, Vec<Mutation>)>,
 }
@@ -57,6 +60,7 @@ impl Keeper {
             pass_at: None,
             first_look_at,
             expiry_at: first_look_at,
+            trim_at: None,
             late: None,
         }
     }
@@ -90,18 +94,24 @@ impl Keeper {
         if now < self.first_look_at {
             return Ok(self.first_look_at);
         }
-        Ok(self.resting.values().copied().fold(self.expiry_at, Instant::min))
+        let next = self.resting.values().copied().chain(self.trim_at);
+        Ok(next.fold(self.expiry_at, Instant::min))
     }
 
     /// Takes back one file that nobody reads any more.
-    async fn take_back(&self) -> Result<bool, CatalogError> {
+    async fn take_back(&mut self) -> Result<bool, CatalogError> {
         let log = &self.log;
-        let Some(entry) = log.segments.freed().try_next() else {
-            // Of small logs nothing is kept for recycling beyond what is ready.
-            return log.pool.trim(log.segments.bytes()).await;
+        if let Some(entry) = log.segments.freed().try_next() {
+            log.pool.give_back(rewrite::free_file(&entry));
+            return Ok(true);
+        }
+        // Of small logs nothing is kept for recycling beyond what is ready.
+        let trimmed = log.pool.trim(log.segments.bytes()).await?;
+        self.trim_at = match trimmed {
+            Trimmed::NotBefore(at) => Some(at),
+            Trimmed::Nothing | Trimmed::One => None,
         };
-        log.pool.give_back(rewrite::free_file(&entry), log.segments.bytes()).await?;
-        Ok(true)
+        Ok(matches!(trimmed, Trimmed::One))
     }
 
     /// The next segment of the pass whose table must be looked at.
