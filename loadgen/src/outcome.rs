@@ -127,11 +127,9 @@ pub struct ConsumersOutcome {
     pub named: Vec<String>,
 }
 
-/// What reading everything back found. Counts are records.
-#[derive(Clone, Debug, Default)]
+/// `verify` of run.json: what reading everything back found. Counts are records.
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Verification {
-    /// All of it in a word.
-    pub verdict: Verdict,
     /// Records that were read.
     pub checked: u64,
     /// Acknowledged and not there.
@@ -150,13 +148,19 @@ pub struct Verification {
     pub unknown_outcome: u64,
     /// Dropped by the engine before their retention, because of a cap on its bytes.
     pub expired_early: u64,
-    /// Acknowledged, and not read because reading back was cut short.
-    pub not_read: u64,
-    /// CPU time of checking what was read, per record.
+    /// CPU time of checking what was read, per record; `None` where nothing was.
+    #[serde(serialize_with = "three_digits")]
     pub cpu_ns_per_record: Option<f64>,
+    /// All of it in a word.
+    pub verdict: Verdict,
+    /// Acknowledged, and not read because reading back was cut short.
+    #[serde(skip)]
+    pub not_read: u64,
     /// How long reading back took.
+    #[serde(skip)]
     pub took: Duration,
     /// Sentences that name the first records that are not as they should be.
+    #[serde(skip)]
     pub named: Vec<String>,
 }
 
@@ -289,7 +293,8 @@ pub struct SloOutcome {
     pub observed: String,
     /// Whether it is known to have held.
     pub pass: bool,
-    /// Neither that it held nor that it did not is known: what was observed is an upper bound.
+    /// Neither that it held nor that it did not is known: what was observed is an upper bound, or not
+    /// printed.
     pub undecided: bool,
 }
 

@@ -14,7 +14,7 @@ use crate::environment::probes::Probes;
 use crate::environment::resources::Resources;
 use crate::environment::roofline::Roofline;
 use crate::environment::system::System;
-use crate::outcome::{ConsumersOutcome, Outcome, Verdict};
+use crate::outcome::{ConsumersOutcome, Outcome, Verdict, Verification};
 use crate::report::Finished;
 use crate::report::figures::{KindFigures, QUANTILES, figures_of};
 use crate::report::provenance::utc;
@@ -25,7 +25,7 @@ use load::{Load, LoadContext};
 use serde::Serialize;
 use shards::{ShardRow, SkewSection};
 use std::collections::BTreeMap;
-use verdicts::{SloRow, Steady, ValiditySection, Verify};
+use verdicts::{SloRow, Steady, ValiditySection};
 
 /// The version of the form.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -74,7 +74,7 @@ pub struct Document {
     /// How uneven the shards are.
     pub skew: SkewSection,
     /// What reading back found.
-    pub verify: Verify,
+    pub verify: Verification,
     /// What it cost.
     pub resources: Resources,
     /// How near it came to what the machine can do.
@@ -128,7 +128,7 @@ impl Document {
             consumers: outcome.load.consumers.clone(),
             shards: shards::rows(&outcome.load.shards),
             skew: SkewSection::new(&outcome.load.shards),
-            verify: Verify::new(&outcome.verify),
+            verify: outcome.verify.clone(),
             resources: environment.resources.clone(),
             roofline: environment.roofline.clone(),
             steady: Steady::new(&outcome.load.steady),

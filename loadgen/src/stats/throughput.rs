@@ -7,10 +7,11 @@
 //!
 //! A count that does not balance is a bug of ours, and the program says so instead of a figure.
 
+use serde::Serialize;
 use std::fmt;
 
-/// Counters of the measured time. Bytes are data without keys.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Counters of the measured time, by their names in run.json. Bytes are data without keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counters {
     /// Unique records whose tick lies in the measured time.
     pub offered_records: u64,
@@ -33,6 +34,7 @@ pub struct Counters {
     /// Calls answered.
     pub calls: u64,
     /// Data of acknowledged records.
+    #[serde(rename = "payload_bytes")]
     pub acked_bytes: u64,
 }
 

@@ -8,28 +8,9 @@ use serde::Serialize;
 /// `load`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Load {
-    /// Unique records whose tick lies in the measured time.
-    pub offered_records: u64,
-    /// Attempts that left.
-    pub sent_records: u64,
-    /// Unique records acknowledged.
-    pub acked_records: u64,
-    /// Attempts refused by the throttle.
-    pub throttled_records: u64,
-    /// Unique records given up after a refusal by the throttle.
-    pub throttled_final_records: u64,
-    /// Unique records given up after another error.
-    pub failed_records: u64,
-    /// Unique records of which no answer came in time.
-    pub timed_out_records: u64,
-    /// Unique records never sent.
-    pub unsent_records: u64,
-    /// Attempts after the first.
-    pub retried_records: u64,
-    /// Calls answered.
-    pub calls: u64,
-    /// Data of acknowledged records.
-    pub payload_bytes: u64,
+    /// Records, attempts, calls and bytes.
+    #[serde(flatten)]
+    pub counters: Counters,
     /// Bytes on the wire; null where there is none.
     pub wire_bytes: Option<u64>,
     /// Offered records a second.
@@ -65,17 +46,7 @@ impl Load {
         let mb = counters.acked_bytes as f64 / 1e6;
         let measured_s = context.measured_ns as f64 / 1e9;
         Self {
-            offered_records: counters.offered_records,
-            sent_records: counters.sent_records,
-            acked_records: counters.acked_records,
-            throttled_records: counters.throttled_records,
-            throttled_final_records: counters.throttled_final_records,
-            failed_records: counters.failed_records,
-            timed_out_records: counters.timed_out_records,
-            unsent_records: counters.unsent_records,
-            retried_records: counters.retried_records,
-            calls: counters.calls,
-            payload_bytes: counters.acked_bytes,
+            counters: *counters,
             wire_bytes: None,
             offered_per_s: per_s(counters.offered_records),
             acked_per_s: per_s(counters.acked_records),

@@ -1,38 +1,11 @@
-//! The sections that judge: `verify`, `steady`, `validity`, `slo`.
+//! The sections that judge: `steady`, `validity`, `slo`.
 
-use crate::outcome::{Outcome, SloOutcome, Trust, Verification};
+use crate::outcome::{Outcome, SloOutcome, Trust};
 use crate::report::figures::{Figure, KindFigures, QUANTILES};
-use crate::report::round::{to_digits, to_places};
+use crate::report::round::to_places;
 use crate::run::judge;
 use crate::stats::steady::Steadiness;
 use serde::Serialize;
-
-/// `verify`: what reading everything back found, in records.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Verify {
-    /// Read and compared.
-    pub checked: u64,
-    /// Acknowledged and not there.
-    pub missing: u64,
-    /// There more often than they may be.
-    pub duplicated: u64,
-    /// Not as they were sent.
-    pub corrupt: u64,
-    /// Not in the order of their shard.
-    pub out_of_order: u64,
-    /// In another shard than the MD5 of their key says.
-    pub wrong_shard: u64,
-    /// Read with another sequence number than acknowledged.
-    pub sequence_violations: u64,
-    /// Sent, and no answer says what became of them.
-    pub unknown_outcome: u64,
-    /// Dropped before their retention, because of a cap on bytes.
-    pub expired_early: u64,
-    /// CPU time of checking; null where nothing was read.
-    pub cpu_ns_per_record: Option<f64>,
-    /// "ok", "failed", "partial" or "not_verified".
-    pub verdict: &'static str,
-}
 
 /// `steady`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -66,26 +39,6 @@ pub struct SloRow {
     pub observed: String,
     /// Whether it held.
     pub pass: bool,
-}
-
-impl Verify {
-    /// The section.
-    #[must_use]
-    pub fn new(found: &Verification) -> Self {
-        Self {
-            checked: found.checked,
-            missing: found.missing,
-            duplicated: found.duplicated,
-            corrupt: found.corrupt,
-            out_of_order: found.out_of_order,
-            wrong_shard: found.wrong_shard,
-            sequence_violations: found.sequence_violations,
-            unknown_outcome: found.unknown_outcome,
-            expired_early: found.expired_early,
-            cpu_ns_per_record: found.cpu_ns_per_record.map(|ns| to_digits(ns, 3)),
-            verdict: found.verdict.word(),
-        }
-    }
 }
 
 impl Steady {

@@ -8,7 +8,7 @@ use crate::report::round::to_digits;
 
 pub(super) fn section(finished: &Finished<'_>, document: &Document, style: Style) -> String {
     let server = &document.resources.server;
-    let acked = document.load.acked_records.max(1) as f64;
+    let acked = document.load.counters.acked_records.max(1) as f64;
     let flushes = server.flushes.map(|flushes| flushes as f64 / acked);
     let reasons = &server.null_reasons;
     let mut text = format!(

@@ -64,7 +64,7 @@ fn summary(document: &Document, style: Style) -> String {
     } else {
         text += " · no limits";
     }
-    let load = &document.load;
+    let load = &document.load.counters;
     if load.throttled_records > 0 {
         let share = 100.0 * load.throttled_records as f64 / load.sent_records.max(1) as f64;
         let throttled = show_count(load.throttled_records);

@@ -26,7 +26,7 @@ pub(super) fn section(outcome: &Outcome, document: &Document, style: Style) -> S
     let interval = interval(&outcome.load.series)
         .map_or_else(String::new, |reach| format!(" ±{}", show_count(reach.round() as u64)));
     let acked = format!("{bound}{}{interval}", show_count(load.acked_per_s.round() as u64));
-    let calls_per_s = load.calls as f64 / load.measured_s;
+    let calls_per_s = load.counters.calls as f64 / load.measured_s;
     let mut rows = vec![
         vec![
             "offered".to_owned(),
@@ -64,7 +64,7 @@ pub(super) fn section(outcome: &Outcome, document: &Document, style: Style) -> S
 
 /// What did not become an acknowledgement, where anything did not.
 fn shortfalls(document: &Document) -> String {
-    let load = &document.load;
+    let load = &document.load.counters;
     let counts = [
         ("throttled for good", load.throttled_final_records),
         ("failed", load.failed_records),

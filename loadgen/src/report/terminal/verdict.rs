@@ -3,13 +3,13 @@
 use super::style::Style;
 use crate::amount::show_count;
 use crate::exit_code::ExitCode;
-use crate::outcome::{Outcome, Verdict};
+use crate::outcome::{Outcome, Verdict, Verification};
 use crate::report::document::Document;
-use crate::report::document::verdicts::{SloRow, Verify};
+use crate::report::document::verdicts::SloRow;
 use crate::stats::steady::State;
 
 pub(super) fn section(outcome: &Outcome, document: &Document, style: Style) -> String {
-    let mut text = format!("\n{}", verified(outcome, &document.verify, style));
+    let mut text = format!("\n{}", verified(&outcome.verify, style));
     let valid = document.validity.ok;
     let steady = outcome.load.steady.state;
     let is_steady = matches!(steady, State::Steady | State::Unknown);
@@ -41,8 +41,8 @@ pub(super) fn section(outcome: &Outcome, document: &Document, style: Style) -> S
     text
 }
 
-fn verified(outcome: &Outcome, verify: &Verify, style: Style) -> String {
-    let verdict = outcome.verify.verdict;
+fn verified(verify: &Verification, style: Style) -> String {
+    let verdict = verify.verdict;
     let held = verdict == Verdict::Ok;
     let words = match verdict {
         Verdict::Ok => "every record read back, once, whole, in order ✓",
@@ -65,13 +65,13 @@ fn verified(outcome: &Outcome, verify: &Verify, style: Style) -> String {
         ("with a wrong sequence number", verify.sequence_violations),
         ("of unknown outcome", verify.unknown_outcome),
         ("expired early", verify.expired_early),
-        ("not read", outcome.verify.not_read),
+        ("not read", verify.not_read),
     ];
     for (name, count) in counts.iter().filter(|(_, count)| *count > 0) {
         text += &format!(" · {} {name}", show_count(*count));
     }
-    if !outcome.verify.took.is_zero() {
-        text += &format!(" · in {:.1} s", outcome.verify.took.as_secs_f64());
+    if !verify.took.is_zero() {
+        text += &format!(" · in {:.1} s", verify.took.as_secs_f64());
     }
     text + "\n"
 }
