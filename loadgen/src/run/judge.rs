@@ -108,7 +108,7 @@ pub(super) fn step(
         return Ok(Some(words(broken)));
     }
     match slo.iter().find(|slo| slo.undecided) {
-        Some(undecided) => Err(format!("{}, and the generator stalled", words(undecided))),
+        Some(undecided) => Err(format!("{}, which decides nothing", words(undecided))),
         None => Ok(None),
     }
 }
@@ -220,7 +220,7 @@ pub fn quantile_name(q: f64) -> String {
 }
 
 /// What had to hold. Overloaded, nothing holds. An upper bound proves that it held, and never that it
-/// did not.
+/// did not; a quantile that is not printed proves nothing.
 fn slo(settings: &SloSettings, load: &Load, validity: &Validity) -> Vec<SloOutcome> {
     let overloaded = load.steady.state == State::Overloaded;
     let counters = &load.counters;
@@ -238,14 +238,21 @@ fn slo(settings: &SloSettings, load: &Load, validity: &Validity) -> Vec<SloOutco
         let Some(bound) = bound else { continue };
         let observed = response.quantile_with_lost(q, lost_ns);
         let within = observed.is_some_and(|ns| u128::from(ns) <= bound.0.as_nanos());
-        let is_bound = validity.trust(q) == Trust::UpperBound;
-        let sign = if is_bound { "≤ " } else { "" };
+        let trust = validity.trust(q);
+        let needed = calls_needed(q);
+        let (text, is_known) = match observed {
+            // Records that took for ever are beyond every bound, whoever decided the others.
+            None => ("for ever".to_owned(), true),
+            Some(_) if trust == Trust::Void => ("n/a, the generator decided it".to_owned(), false),
+            Some(_) if response.calls() < needed => (format!("n/a, needs {needed} calls"), false),
+            Some(ns) if trust == Trust::UpperBound => (format!("≤ {}", ms(ns)), within),
+            Some(ns) => (ms(ns), true),
+        };
         found.push(SloOutcome {
             expression: format!("response_{name}<{bound}"),
-            observed: observed
-                .map_or("for ever".to_owned(), |ns| format!("{sign}{:.3}ms", ns as f64 / 1e6)),
-            pass: within && !overloaded,
-            undecided: is_bound && observed.is_some() && !within && !overloaded,
+            observed: text,
+            pass: within && is_known && !overloaded,
+            undecided: !is_known && !overloaded,
         });
     }
     let ratio = |part: u64, all: u64| part as f64 / all.max(1) as f64;
@@ -271,6 +278,10 @@ fn slo(settings: &SloSettings, load: &Load, validity: &Validity) -> Vec<SloOutco
         });
     }
     found
+}
+
+fn ms(ns: u64) -> String {
+    format!("{:.3}ms", ns as f64 / 1e6)
 }
 
 /// How the process ends.
@@ -360,6 +371,24 @@ mod tests {
     }
 
     #[test]
+    fn a_quantile_that_is_not_printed_decides_no_slo() {
+        let (_, found, ..) = judged(0.6, 5);
+        assert_eq!((found[0].pass, found[0].undecided), (false, true));
+        assert_eq!(found[0].observed, "n/a, the generator decided it");
+        let (validity, _, mut scenario, mut outcome) = judged(0.0, 5);
+        let response = &mut outcome.load.distributions[Kind::Response as usize];
+        response.limit_calls(999);
+        scenario.slo.response_p50 = Some(Span(Duration::from_millis(5)));
+        let found = slo(&scenario.slo, &outcome.load, &validity);
+        assert_eq!((found[0].pass, found[0].undecided), (true, false), "{found:?}");
+        assert_eq!((found[1].pass, found[1].undecided), (false, true), "{found:?}");
+        assert_eq!(found[1].observed, "n/a, needs 1000 calls");
+        outcome.load.counters.throttled_final_records = 1_000_000;
+        let found = slo(&scenario.slo, &outcome.load, &validity);
+        assert_eq!((found[1].pass, found[1].undecided), (false, false), "lost for ever: {found:?}");
+    }
+
+    #[test]
     fn a_step_holds_with_upper_bounds_and_is_void_where_they_do_not_decide() {
         let step_of = |stall_pct: f64, bound_ms: u64| {
             let (_, _, scenario, outcome) = judged(stall_pct, bound_ms);
@@ -367,7 +396,7 @@ mod tests {
         };
         assert_eq!(step_of(0.3, 5), Ok(None));
         assert!(step_of(0.0, 1).is_ok_and(|why| why.is_some()));
-        assert!(step_of(0.3, 1).is_err_and(|why| why.contains("the generator stalled")));
+        assert!(step_of(0.3, 1).is_err_and(|why| why.contains("which decides nothing")));
         assert!(step_of(0.6, 5).is_err_and(|why| why.contains("the generator decided p99")));
     }
 
