@@ -232,7 +232,9 @@ impl Account {
                     if is_measured {
                         acked += 1;
                         self.counters.acked_bytes += u64::from(record.data.bytes);
-                        self.record_response(tick, call, done_ns);
+                        if self.plan.open_loop {
+                            self.record_response(tick, call, done_ns);
+                        }
                     }
                 }
                 Err(RecordError::ThroughputExceeded { .. }) => {
@@ -249,18 +251,24 @@ impl Account {
                 }
             }
         }
+        if !self.plan.open_loop && acked > 0 {
+            // All records of a closed loop's call have the same time.
+            self.series.at(call.ticks[0]).acked += acked;
+            if let Some(recorder) = &mut self.recorder {
+                recorder.kind(Kind::Response).add_many(call_response_ns, acked);
+            }
+        }
         self.counters.acked_records += acked;
         self.close_call(call, acked, done_ns);
     }
 
+    /// A record of an open loop was acknowledged.
     #[inline]
     fn record_response(&mut self, tick: u64, call: &Call, done_ns: u64) {
         self.series.at(tick).acked += 1;
         let Some(recorder) = &mut self.recorder else { return };
         recorder.kind(Kind::Response).add(done_ns - tick);
-        if self.plan.open_loop {
-            recorder.kind(Kind::BatchWait).add(call.times.due_ns - tick);
-        }
+        recorder.kind(Kind::BatchWait).add(call.times.due_ns - tick);
     }
 
     fn record(&mut self, kind: Kind, ns: u64) {
