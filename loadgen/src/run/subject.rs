@@ -7,12 +7,13 @@ use gyre::embed::{
     Client, Durability as EngineDurability, Engine, EngineConfig, Limits, StartReport,
 };
 use model::limits::{Rate, ShardRates};
-use runtime::clock;
+use runtime::{clock, signal};
 
 use super::live::Live;
 use super::places::Places;
 use super::{Failure, RunOptions};
 use crate::cli::Plant;
+use crate::exit_code::ExitCode;
 use crate::scenario::{self, Durability, LimitsSetting, Scenario};
 
 /// What the log puts around a record's key and data: its header, its share of the frame's, and, where
@@ -21,6 +22,8 @@ const LOG_BYTES_PER_RECORD: u64 = 40;
 /// What a closed loop may reach, for what is prepared ahead of it.
 const CLOSED_RECORDS_PER_S: u64 = 6_000_000;
 const CLOSED_BYTES_PER_S: u64 = 3_000_000_000;
+/// Between two portions somebody may ask to stop: a slow disk needs a second for one.
+const PREPARED_AT_ONCE_BYTES: u64 = 256 << 20;
 /// The part of the free space that is prepared at most.
 const FREE_SHARE: u64 = 4;
 
@@ -109,11 +112,21 @@ pub(super) async fn prepare(
     let bytes = needed_bytes(scenario).min(free / FREE_SHARE);
     live.begin("prepare");
     let began = clock::now();
-    let prepared = rig.client.prepare(bytes).await.map_err(Failure::could_not)?;
-    let prepared = PreparedBytes {
-        bytes: prepared.iter().map(|log| log.bytes).sum(),
-        took: clock::now() - began,
-    };
+    let mut prepared = PreparedBytes::default();
+    while prepared.bytes < bytes {
+        let wanted = bytes.min(prepared.bytes + PREPARED_AT_ONCE_BYTES);
+        let logs = rig.client.prepare(wanted).await.map_err(Failure::could_not)?;
+        prepared.bytes = logs.iter().map(|log| log.bytes).sum();
+        if signal::is_interrupted() {
+            let sentence = "interrupted while segments were made ready".to_owned();
+            return Err(Failure { code: ExitCode::Interrupted, sentence });
+        }
+        if prepared.bytes < wanted {
+            // The disk is full; the load will show what fits.
+            break;
+        }
+    }
+    prepared.took = clock::now() - began;
     let gigabytes = prepared.bytes as f64 / 1e9;
     live.end(&format!("{gigabytes:.2} GB of segments in {:.1} s", prepared.took.as_secs_f64()));
     Ok(prepared)
