@@ -46,6 +46,8 @@ pub struct LogCounters {
     pub waiting_bytes: u64,
     /// Records dropped before their retention because of the cap on the logs' bytes.
     pub expired_early: u64,
+    /// Reads refused because a record that is kept was in no segment: a fault of the engine's.
+    pub missing_reads: u64,
     /// Bytes of all its files now: segments, and files ready for the next.
     pub file_bytes: u64,
     /// The disk has no room for another segment now: when what is ready is used up, records are
@@ -82,6 +84,7 @@ pub(crate) fn of_core(owner: &Owner) -> CoreStats {
             flushes: stats.flushes,
             waiting_bytes: log.waiting_bytes() as u64,
             expired_early: stats.expired_early,
+            missing_reads: stats.missing_reads,
             file_bytes: stats.file_bytes,
             disk_full: stats.is_disk_full,
             retention_pause: stats.retention_pause.map(|pause| pause.to_string()),

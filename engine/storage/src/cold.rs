@@ -27,6 +27,7 @@ use self::stream::{Stream, Streams};
 
 pub(crate) mod frame_walk;
 mod images;
+mod proof;
 mod stream;
 
 /// What reading sealed segments has cost.
@@ -88,10 +89,11 @@ impl Cold {
     }
 
     /// The records from `wanted.from` on, or from the first behind it that has not expired, as far
-    /// as `limit` goes. `None` if no sealed segment holds any.
+    /// as `limit` goes. `None` if all of them have expired.
     ///
     /// # Errors
-    /// `Damaged` if the first of them cannot be read, or the disk's.
+    /// `Damaged` if the first of them cannot be read, `Missing` if no segment holds it and nothing
+    /// shows that it was given up, or the disk's.
     pub(crate) async fn read(
         &self,
         log: &LogInner,
@@ -112,7 +114,13 @@ impl Cold {
             let low = wanted.horizon_segment;
             let found = self.ordered_first_where(log, wanted.key, low, is_behind).await?;
             // A sealed segment may be in memory as well.
+            let held_from = found.as_ref().map_or(u64::MAX, |place| place.row.first_index());
+            let gap = from..held_from.min(wanted.end);
+            if !gap.is_empty() && !self.is_given_up(log, &wanted, gap, found.as_ref()).await? {
+                continue;
+            }
             let in_front = found.filter(|place| place.row.first_index() < wanted.end);
+            // Else all that stood before what memory holds has expired.
             let Some(place) = in_front else { return Ok(None) };
             if place.row.count > 0 {
                 break place;
@@ -120,10 +128,6 @@ impl Cold {
             // Rewriting left out what had expired: what comes next stands in a later segment.
             from = place.row.next_index;
         };
-        if place.row.first_index() >= wanted.end {
-            // All that stood before what memory holds has expired.
-            return Ok(None);
-        }
         if !self.tables.shape(&place.segment).await?.has_postings {
             return self.read_image(&place, &wanted, limit, is_first).await.map(Some);
         }

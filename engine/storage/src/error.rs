@@ -84,6 +84,13 @@ pub enum ReadError {
         /// Position of the frame or part in the segment's file, bytes.
         position: u64,
     },
+    /// A record that is kept is in no segment: a fault of this engine, never passed over in silence.
+    Missing {
+        /// Whose.
+        key: ShardKey,
+        /// Which.
+        index: u64,
+    },
     /// The disk refused.
     Io(IoError),
 }
@@ -96,6 +103,10 @@ impl fmt::Display for ReadError {
             }
             ReadError::Damaged { segment, position } => {
                 write!(f, "acknowledged bytes are damaged in segment {segment} at {position}")
+            }
+            ReadError::Missing { key, index } => {
+                let key = key.0;
+                write!(f, "record {index} of shard {key:#x} is kept, and no segment holds it")
             }
             ReadError::Io(error) => write!(f, "{error}"),
         }

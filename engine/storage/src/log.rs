@@ -328,3 +328,6 @@ impl LogInner {
         usable(end.saturating_sub(active.position)) + ready.sum::<u64>()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,17 +62,23 @@ pub(crate) async fn read(
                 match read_cold(log, slot, next, end, &mut limit, chunks.is_empty()).await {
                     Ok(Some(found)) => found,
                     Ok(None) => {
-                        // What was there has expired.
+                        // What was there has expired: see `cold::proof`.
                         next = end;
                         continue;
                     }
                     // It expired while it was looked for, and what was found no longer has it.
-                    Err(ReadError::Damaged { .. }) if horizon(log, slot) > next => {
+                    Err(ReadError::Damaged { .. } | ReadError::Missing { .. })
+                        if horizon(log, slot) > next =>
+                    {
                         next = horizon(log, slot);
                         continue;
                     }
                     // What stands before the damage is given first.
-                    Err(ReadError::Damaged { .. }) if !chunks.is_empty() => break,
+                    Err(ReadError::Damaged { .. } | ReadError::Missing { .. })
+                        if !chunks.is_empty() =>
+                    {
+                        break;
+                    }
                     Err(error) => return Err(error),
                 }
             }

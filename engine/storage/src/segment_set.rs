@@ -85,19 +85,23 @@ pub struct Segment {
     /// for all there was.
     damaged: Cell<bool>,
     table_state: Cell<TableState>,
+    /// What stood right before it, or in it, may be gone without a horizon that says so: an earlier
+    /// life gave it up, or its table could not be read when it was.
+    follows_trim: Cell<bool>,
     file: RefCell<Option<File>>,
     /// Who takes the file when the last user lets go, once the segment was replaced or removed.
     retired: RefCell<Option<Rc<Freed>>>,
 }
 
 impl Segment {
-    fn new(entry: SegmentEntry) -> Segment {
+    fn new(entry: SegmentEntry, follows_trim: bool) -> Segment {
         Segment {
             entry,
             shape: Cell::new(None),
             census: Cell::default(),
             damaged: Cell::new(false),
             table_state: Cell::new(TableState::Whole),
+            follows_trim: Cell::new(follows_trim),
             file: RefCell::new(None),
             retired: RefCell::new(None),
         }
@@ -153,6 +157,16 @@ impl Segment {
         if self.table_state.get() == TableState::Whole {
             self.table_state.set(TableState::Damaged);
         }
+    }
+
+    /// Whether records before it, or of it, may be gone though no horizon of this life says so.
+    pub fn follows_trim(&self) -> bool {
+        self.follows_trim.get()
+    }
+
+    /// Remembers that records before it may be gone though no horizon says so.
+    pub fn set_follows_trim(&self) {
+        self.follows_trim.set(true);
     }
 
     /// Whether it was replaced or removed since.
@@ -246,9 +260,15 @@ impl SegmentSet {
         }
     }
 
-    /// Adds a segment whose table is durable.
+    /// Adds a segment whose table is durable: one that an earlier life has left, or that was just
+    /// sealed.
     pub fn insert(&self, entry: SegmentEntry) -> Rc<Segment> {
-        let segment = Rc::new(Segment::new(entry));
+        let end_before = self.before(entry.first).map_or(0, |before| before.entry.last + 1);
+        self.put(entry, entry.clustered || end_before != entry.first)
+    }
+
+    fn put(&self, entry: SegmentEntry, follows_trim: bool) -> Rc<Segment> {
+        let segment = Rc::new(Segment::new(entry, follows_trim));
         let mut segments = self.inner.segments.borrow_mut();
         let at = segments.partition_point(|other| other.entry.first < entry.first);
         assert!(entry.first <= entry.last);
@@ -270,8 +290,9 @@ impl SegmentSet {
             assert!(segments[to - 1].entry.last <= entry.last);
             segments.drain(from..to).collect()
         };
+        let follows_trim = replaced.iter().any(|segment| segment.follows_trim());
         replaced.into_iter().for_each(|segment| self.retire(segment));
-        self.insert(entry)
+        self.put(entry, follows_trim)
     }
 
     /// Removes a segment of which nothing is wanted.
@@ -279,7 +300,13 @@ impl SegmentSet {
         let removed = {
             let mut segments = self.inner.segments.borrow_mut();
             let at = segments.iter().position(|other| Rc::ptr_eq(other, segment));
-            segments.remove(at.expect("a segment is removed once"))
+            let removed = segments.remove(at.expect("a segment is removed once"));
+            // The one behind now stands where records of earlier lives are gone.
+            let at = segments.partition_point(|other| other.entry.first < removed.entry.first);
+            if let Some(behind) = segments.get(at).filter(|_| removed.follows_trim()) {
+                behind.set_follows_trim();
+            }
+            removed
         };
         self.retire(removed);
     }

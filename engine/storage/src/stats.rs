@@ -36,6 +36,9 @@ pub struct LogStats {
     pub background_errors: u64,
     /// Records dropped before their retention because of the cap on the log's bytes.
     pub expired_early: u64,
+    /// Reads that were refused because a record that is kept was in no segment: a fault of the
+    /// engine's, see `ReadError::Missing`.
+    pub missing_reads: u64,
     /// Parts that were given from memory.
     pub cache_hits: u64,
     /// Reads of segments: of a frame, of adjacent parts, or of a whole segment.

@@ -127,6 +127,7 @@ impl Session {
             ReadError::Refused { refusal: Refusal::Damaged, .. } | ReadError::Damaged { .. } => {
                 is_rotten()
             }
+            ReadError::Missing { .. } => false,
             ReadError::Io(_) => world.is_excused(),
         };
         if !is_right {

@@ -114,8 +114,9 @@ fn payload_bytes(chunk: &Chunk) -> usize {
 pub(crate) fn of_read(error: ReadError) -> ReadRefusal {
     match error {
         ReadError::Refused { refusal: Refusal::Deleted, .. } => ReadRefusal::NotFound,
-        ReadError::Refused { .. } | ReadError::Damaged { .. } | ReadError::Io(_) => {
-            ReadRefusal::Failed
-        }
+        ReadError::Refused { .. }
+        | ReadError::Damaged { .. }
+        | ReadError::Missing { .. }
+        | ReadError::Io(_) => ReadRefusal::Failed,
     }
 }

@@ -230,11 +230,16 @@ impl Keeper {
                 shards.get_mut(slot).expire(row.next_index, behind);
             }
         };
-        // Damaged or not, it is the oldest, and its records are above the cap.
-        if let Err(error) = each_row(&log, &oldest, expire).await {
-            self.note(&error);
-            self.rest(&oldest);
-            return Ok(true);
+        match each_row(&log, &oldest, expire).await {
+            Ok(true) => {}
+            // Damaged or not, it is the oldest, and its records are above the cap. Whose they are
+            // nobody knows, so no horizon says that they are gone.
+            Ok(false) => oldest.set_follows_trim(),
+            Err(error) => {
+                self.note(&error);
+                self.rest(&oldest);
+                return Ok(true);
+            }
         }
         log.state.borrow_mut().stats.expired_early += count.records();
         self.remove(&[oldest]).await?;
