@@ -1,14 +1,16 @@
 //! Aligned memory for direct I/O: always initialised, never of another core.
 //!
 //! ```text
-//!   kernel's driver   memory of this core's earlier buffers, as it is; else zeroed memory from the
-//!                     allocator, of the next power of two, so that it is there for the next one
-//!   elsewhere         zeroed memory
+//!   kernel's driver   memory of this core's earlier buffers, as it is, at most twice as much as is
+//!                     wanted; else zeroed memory from the allocator, at most a quarter more, so
+//!                     that it fits the next one, too
+//!   elsewhere         zeroed memory, just as much as is wanted
 //! ```
 //!
-//! A core keeps at most the `io_memory_bytes` of its CoreConfig for new buffers, so a steady stream
-//! of frames neither allocates nor clears anything. Size it for the writes and reads in flight:
-//! what does not fit works, but costs a memset and an allocation.
+//! A core keeps at most the `io_memory_bytes` of its CoreConfig for new buffers. Size it for the
+//! writes and reads in flight: then a steady stream of frames neither allocates nor clears anything.
+//! What does not fit works, but costs a memset and an allocation. Who bounds memory counts
+//! [`Buffer::taken_bytes`], not the length.
 
 mod memory;
 mod pool;
@@ -80,6 +82,11 @@ impl Buffer {
         (Self { memory: Some(memory), bytes, pooled }, fresh)
     }
 
+    /// Bytes of memory that it keeps from others: its length and what the pool has rounded up.
+    pub fn taken_bytes(&self) -> usize {
+        self.memory().len()
+    }
+
     fn memory(&self) -> &Memory {
         self.memory.as_ref().expect("only the drop takes it out")
     }
@@ -122,7 +129,7 @@ impl fmt::Debug for Buffer {
 /// The state of this core's memory for buffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolBytes {
-    /// Held by live buffers, as the pool rounds them: up to powers of two.
+    /// Held by live buffers: the sum of their [`Buffer::taken_bytes`].
     pub used: usize,
     /// What is kept at most for new ones. 0 where there is no pool.
     pub capacity: usize,
@@ -140,7 +147,7 @@ mod tests {
 
     fn check(bytes: usize, expected: usize) {
         for mut buffer in [Buffer::zeroed(bytes), Buffer::reused(bytes)] {
-            assert_eq!(buffer.len(), expected);
+            assert_eq!((buffer.len(), buffer.taken_bytes()), (expected, expected));
             assert!(buffer.as_ptr().addr().is_multiple_of(ALIGNMENT));
             assert!(buffer.iter().all(|byte| *byte == 0));
             buffer.fill(1);

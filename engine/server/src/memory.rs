@@ -2,13 +2,14 @@
 //!
 //! What is needed whatever the bound (frames in flight, queues) is taken first, the rest is cut by
 //! hundredths. Payloads that wait in a queue belong to the callers who wait, and are counted there.
+//! The cache counts what the memory of its buffers takes, which is more than their length.
 //!
 //! | share | what it holds | when it is used up |
 //! | --- | --- | --- |
-//! | frame buffers | frames being written, and reads | plain memory would be taken: sized for the depth |
+//! | frame buffers | free memory for frames and reads to come | plain memory is taken, and freed again |
 //! | queues | messages between cores | the sender waits |
 //! | waiting | payloads accepted and not durable | the core takes no more puts; callers wait |
-//! | cache | the newest frames, for readers | the oldest frame leaves |
+//! | cache | frames being written and the newest ones, for readers | the oldest frame leaves |
 //! | tables | blocks of sealed segments' tables | the least used leaves |
 //! | rewriting | one segment's rewriting | it waits for its turn |
 //! | reads | answers to GetRecords in the making | the next read waits |
@@ -53,6 +54,8 @@ const REST_PER_LOG_MIN: usize = 64 << 20;
 // The smallest waiting share must take the largest frame, the smallest reads' share an answer.
 const _: () = assert!(REST_PER_LOG_MIN / 100 * WAITING_HUNDREDTHS >= 8 << 20);
 const _: () = assert!(FRAME_BYTES <= FRAME_BYTES_MAX);
+// A full frame fills the memory of its buffer.
+const _: () = assert!(FRAME_BYTES.is_power_of_two());
 
 /// How many of what there are in one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +80,7 @@ pub struct TooSmall {
 pub struct MemoryShares {
     /// The whole.
     pub memory_bytes: usize,
-    /// Frames being written and read, per log.
+    /// Free memory for frames to be written and read, per log.
     pub frame_buffers_bytes_per_log: usize,
     /// Messages and what waits to be answered, per core.
     pub queues_bytes_per_core: usize,

@@ -289,7 +289,7 @@ fn enter_index(
         base_ms: header.base_ms,
         buffer: Some(buffer.clone()),
     });
-    *cached_bytes += buffer.len();
+    *cached_bytes += buffer.taken_bytes();
     for part in &gather.parts {
         let shard = shards.get_mut(part.slot);
         assert_eq!(part.first_index, shard.sealed_index, "frames take records in index order");
@@ -326,8 +326,8 @@ fn evict_frame(state: &mut State) -> bool {
     if frame.number >= *durable_frames {
         return false;
     }
-    if frame.buffer.take().is_some() {
-        *cached_bytes -= frame.bytes as usize;
+    if let Some(buffer) = frame.buffer.take() {
+        *cached_bytes -= buffer.taken_bytes();
     }
     segment.evicted_frames += 1;
     true

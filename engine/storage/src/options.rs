@@ -49,7 +49,7 @@ pub struct LogOptions {
     pub linger: Duration,
     /// Accepted records that are not in a frame yet, bytes; past it an append is refused as busy.
     pub waiting_bytes_max: usize,
-    /// Frames kept in memory for readers at the tail, bytes.
+    /// Frames kept in memory for readers at the tail, with all that their buffers take, bytes.
     pub cache_bytes_max: usize,
     /// Blocks of sealed segments' tables kept in memory, bytes.
     pub table_cache_bytes_max: usize,

@@ -247,8 +247,8 @@ impl State {
                 return false;
             }
             let oldest = self.live.pop_front().expect("there is an oldest segment");
-            let cached = oldest.index.frames.iter().filter(|frame| frame.buffer.is_some());
-            self.cached_bytes -= cached.map(|frame| frame.bytes as usize).sum::<usize>();
+            let cached = oldest.index.frames.iter().filter_map(|frame| frame.buffer.as_ref());
+            self.cached_bytes -= cached.map(|buffer| buffer.taken_bytes()).sum::<usize>();
             self.blocks.recycle(oldest.index);
         }
         true
