@@ -9,7 +9,6 @@
 use criterion::Criterion;
 use runtime::clock;
 use runtime::cores::{self, CoreConfig};
-use std::time::Duration;
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
@@ -17,12 +16,7 @@ fn main() {
     group.bench_function("direct", |bencher| bencher.iter(direct));
     group.bench_function("door_outside_a_core", |bencher| bencher.iter(clock::now));
     group.finish();
-    let config = CoreConfig {
-        name: "dispatch".to_owned(),
-        cpu: None,
-        io_memory_bytes: 64 << 10,
-        spin: Duration::ZERO,
-    };
+    let config = CoreConfig { name: "dispatch".to_owned(), cpu: None, io_memory_bytes: 64 << 10 };
     let criterion = cores::block_on(config, move || async move {
         let mut group = criterion.benchmark_group("driver_dispatch");
         group.bench_function("door_on_a_core", |bencher| bencher.iter(clock::now));

@@ -53,7 +53,6 @@ fn config(name: &str, ordinal: usize) -> CoreConfig {
         name: name.to_owned(),
         cpu: cpus.get(ordinal % cpus.len()).copied(),
         io_memory_bytes: 64 << 10,
-        spin: Duration::ZERO,
     }
 }
 

@@ -68,12 +68,7 @@ fn on_core<T: Send + 'static>(
     folder: &Path,
     work: impl AsyncFnOnce(&Path) -> T + Send + 'static,
 ) -> T {
-    let config = CoreConfig {
-        name: "recovery".to_owned(),
-        cpu: None,
-        io_memory_bytes: 32 << 20,
-        spin: Duration::ZERO,
-    };
+    let config = CoreConfig { name: "recovery".to_owned(), cpu: None, io_memory_bytes: 32 << 20 };
     let folder = folder.to_path_buf();
     let core = cores::start(config, move || async move { work(&folder).await });
     core.expect("a core needs io_uring").join()

@@ -180,12 +180,7 @@ fn check_followers(scenario: &Scenario, places: &Places) -> Result<(), Failure> 
 
 /// Makes the calling thread a core that waits for the stages. Gives them back, for their live view.
 fn on_waiting_core(stages: Stages) -> Result<(Stages, Result<Finished, Failure>), Failure> {
-    let waiting = CoreConfig {
-        name: "loadgen".to_owned(),
-        cpu: None,
-        io_memory_bytes: 64 << 10,
-        spin: Duration::ZERO,
-    };
+    let waiting = CoreConfig { name: "loadgen".to_owned(), cpu: None, io_memory_bytes: 64 << 10 };
     let main = move || async move {
         let mut stages = stages;
         let finished = stages.run().await;

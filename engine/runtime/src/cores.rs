@@ -1,14 +1,13 @@
 //! Cores: threads pinned to a CPU, each with its own io_uring, clock, memory and tasks.
 //!
-//! A core parks in the ring when it has nothing to do; it spins before only where `spin` says so.
-//! The affinity that the process was started with is the set to choose from, and what threads that
+//! A core parks in the ring as soon as it has nothing to do: the kernel's own workers for completion
+//! and flush need the CPU. The affinity that the process was started with is the set to choose from, and what threads that
 //! must keep off the cores go back to.
 
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::{OnceLock, mpsc};
 use std::thread;
-use std::time::Duration;
 
 use core_affinity::CoreId;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -28,9 +27,6 @@ pub struct CoreConfig {
     /// Memory that is kept for the buffers of writes and reads to come, in bytes. What does not fit
     /// works but is slower.
     pub io_memory_bytes: usize,
-    /// How long it looks for work before it parks. Zero for engine cores: the kernel's own workers
-    /// for completion and flush need the CPU. Ignored without a `cpu`.
-    pub spin: Duration,
 }
 
 /// A running core.
@@ -160,8 +156,7 @@ fn prepare(config: &CoreConfig) -> Result<Rc<kernel::Core>, StartError> {
     if let Some(cpu) = config.cpu {
         pin_current_thread(cpu)?;
     }
-    let spin = config.cpu.map_or(Duration::ZERO, |_| config.spin);
-    kernel::prepare(&config.name, config.io_memory_bytes, spin)
+    kernel::prepare(&config.name, config.io_memory_bytes)
         .map_err(|error| StartError::Executor { errno: error.raw_os_error() })
 }
 

@@ -62,7 +62,6 @@ pub(crate) struct Core {
     ring: RefCell<Ring>,
     helper: Helper,
     buffer_bytes: usize,
-    spin: Duration,
     /// When the tasks of the current turn should give way.
     turn_end: Cell<Instant>,
     /// A background task is being polled: it gives way to whatever comes.
@@ -92,7 +91,7 @@ fn try_with_core<T>(act: impl FnOnce(&Core) -> T) -> Option<T> {
 ///
 /// # Errors
 /// With the system's reason for which there is no ring, doorbell or thread.
-pub(crate) fn prepare(name: &str, buffer_bytes: usize, spin: Duration) -> io::Result<Rc<Core>> {
+pub(crate) fn prepare(name: &str, buffer_bytes: usize) -> io::Result<Rc<Core>> {
     Ok(Rc::new(Core {
         doorbell: Arc::new(Doorbell::new()?),
         tasks: RefCell::new(Tasks::new()),
@@ -100,7 +99,6 @@ pub(crate) fn prepare(name: &str, buffer_bytes: usize, spin: Duration) -> io::Re
         ring: RefCell::new(Ring::new()?),
         helper: Helper::start(name)?,
         buffer_bytes,
-        spin,
         turn_end: Cell::new(Instant::from_nanos(0)),
         in_background: Cell::new(false),
         background_from: Cell::new(Instant::from_nanos(0)),
@@ -274,27 +272,12 @@ impl Core {
         if ring.has_completions() {
             return ring.submit();
         }
-        if !self.spin.is_zero() {
-            ring.submit();
-            let end = clock::now() + self.spin;
-            while clock::now() < end {
-                if ring.has_news() || self.doorbell.has_woken() || self.is_due() {
-                    return ring.submit();
-                }
-                std::hint::spin_loop();
-            }
-        }
         if !self.doorbell.fall_asleep() {
             return ring.submit();
         }
         let deadline = self.timers.borrow().next_ns();
         ring.wait(deadline.map(|at_ns| Instant::from_nanos(at_ns) - clock::now()));
         self.doorbell.wake_up();
-    }
-
-    fn is_due(&self) -> bool {
-        let next_ns = self.timers.borrow().next_ns();
-        next_ns.is_some_and(|at_ns| at_ns <= clock::now().as_nanos())
     }
 
     fn complete(&self) {

@@ -13,7 +13,7 @@ use runtime::mesh::{self, ReplySender};
 use runtime::task;
 
 fn config(name: &str) -> CoreConfig {
-    CoreConfig { name: name.to_owned(), cpu: None, io_memory_bytes: 64 << 10, spin: Duration::ZERO }
+    CoreConfig { name: name.to_owned(), cpu: None, io_memory_bytes: 64 << 10 }
 }
 
 fn on_a_core<T: 'static, Fut: Future<Output = T> + 'static>(
@@ -34,8 +34,7 @@ fn a_core_is_pinned_and_the_calling_thread_gets_its_cpus_back() {
     assert_eq!(affinity(), cpus);
     let away = cores::block_on(config.clone(), || task::blocking(affinity)).unwrap();
     assert_eq!(away, cpus, "blocking work keeps off the core's CPU");
-    let spinning = CoreConfig { spin: Duration::from_micros(50), ..config };
-    let seen = cores::start(spinning, || async { affinity() }).unwrap().join();
+    let seen = cores::start(config, || async { affinity() }).unwrap().join();
     assert_eq!(seen, [pinned]);
 }
 

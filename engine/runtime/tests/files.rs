@@ -4,7 +4,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Duration;
 
 use runtime::buffer::{Buffer, pool_bytes};
 use runtime::cores::{CoreConfig, block_on};
@@ -31,12 +30,7 @@ fn on_a_core<T: 'static, Fut: Future<Output = T> + 'static>(
 }
 
 fn config() -> CoreConfig {
-    CoreConfig {
-        name: "test".to_owned(),
-        cpu: None,
-        io_memory_bytes: POOL_BYTES,
-        spin: Duration::ZERO,
-    }
+    CoreConfig { name: "test".to_owned(), cpu: None, io_memory_bytes: POOL_BYTES }
 }
 
 /// On a thread that has never been a core.

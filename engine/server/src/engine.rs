@@ -4,7 +4,6 @@
 
 use std::convert::Infallible;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::time::Duration;
 
 use runtime::cores::{self, Core, CoreConfig};
 use runtime::environment;
@@ -66,7 +65,6 @@ impl Engine {
                 name: format!("gyre-{core}"),
                 cpu: config.cpu_of(core),
                 io_memory_bytes: frames + if core == 0 { CATALOG_IO_MEMORY_BYTES } else { 0 },
-                spin: Duration::ZERO,
             };
             let thread = match first.take() {
                 Some((first, started)) => {
@@ -148,7 +146,6 @@ fn look(config: EngineConfig) -> Result<Plan, StartError> {
         name: "gyre-look".to_owned(),
         cpu: None,
         io_memory_bytes: LOOK_IO_MEMORY_BYTES,
-        spin: Duration::ZERO,
     };
     cores::start(settings, move || plan(config))?.join()
 }

@@ -4,7 +4,6 @@
 
 use std::io::{BufWriter, Write, stdout};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Parser;
 use gyre::cli::{Cli, Command, InspectFlags};
@@ -27,12 +26,8 @@ fn main() -> ExitCode {
 }
 
 fn run_inspect(flags: InspectFlags) -> Result<u8, InspectError> {
-    let config = CoreConfig {
-        name: "gyre-inspect".to_owned(),
-        cpu: None,
-        io_memory_bytes: IO_MEMORY_BYTES,
-        spin: Duration::ZERO,
-    };
+    let config =
+        CoreConfig { name: "gyre-inspect".to_owned(), cpu: None, io_memory_bytes: IO_MEMORY_BYTES };
     let verdict = cores::block_on(config, move || async move {
         let mut out = BufWriter::new(stdout().lock());
         let verdict = inspect(&flags.request(), &mut out).await?;

@@ -46,12 +46,7 @@ fn on_core<T: Send + 'static, Fut: Future<Output = T> + 'static>(
     work: impl FnOnce(Client) -> Fut + Send + 'static,
 ) -> T {
     let client = engine.client();
-    let config = CoreConfig {
-        name: "caller".to_owned(),
-        cpu: None,
-        io_memory_bytes: 64 << 10,
-        spin: Duration::ZERO,
-    };
+    let config = CoreConfig { name: "caller".to_owned(), cpu: None, io_memory_bytes: 64 << 10 };
     cores::start(config, move || work(client)).expect("io_uring is here").join()
 }
 

@@ -10,7 +10,6 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
 
 use gyre::embed::{
     Client, Engine, EngineConfig, Limits, PutBatch, PutRecord, Span, StartError, Stream,
@@ -38,12 +37,7 @@ fn config(folder: &Path, logs: u16) -> EngineConfig {
 fn on_core<T: Send + 'static, Fut: Future<Output = T> + 'static>(
     work: impl FnOnce() -> Fut + Send + 'static,
 ) -> T {
-    let config = CoreConfig {
-        name: "caller".to_owned(),
-        cpu: None,
-        io_memory_bytes: 4 << 20,
-        spin: Duration::ZERO,
-    };
+    let config = CoreConfig { name: "caller".to_owned(), cpu: None, io_memory_bytes: 4 << 20 };
     cores::start(config, work).expect("io_uring is here").join()
 }
 

@@ -28,12 +28,7 @@ fn folder(name: &str) -> PathBuf {
 fn on_core<T: Send + 'static, Fut: Future<Output = T> + 'static>(
     main: impl FnOnce() -> Fut + Send + 'static,
 ) -> T {
-    let config = CoreConfig {
-        name: "catalog".to_owned(),
-        cpu: None,
-        io_memory_bytes: 1 << 20,
-        spin: Duration::ZERO,
-    };
+    let config = CoreConfig { name: "catalog".to_owned(), cpu: None, io_memory_bytes: 1 << 20 };
     cores::start(config, main).expect("io_uring is here").join()
 }
 

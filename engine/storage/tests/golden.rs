@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test's unwrap is its assertion")]
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use runtime::cores::{self, CoreConfig};
 use storage::Log;
@@ -157,12 +156,7 @@ fn log_folder(name: &str) -> PathBuf {
 }
 
 fn on_core<T: Send + 'static>(work: impl AsyncFnOnce() -> T + Send + 'static) -> T {
-    let config = CoreConfig {
-        name: "golden".to_owned(),
-        cpu: None,
-        io_memory_bytes: 4 << 20,
-        spin: Duration::ZERO,
-    };
+    let config = CoreConfig { name: "golden".to_owned(), cpu: None, io_memory_bytes: 4 << 20 };
     cores::block_on(config, move || async move { work().await }).unwrap()
 }
 

@@ -46,12 +46,7 @@ fn in_next_life<T: Send + 'static>(
     test: impl AsyncFnOnce(PathBuf) -> T + Send + 'static,
 ) -> T {
     let directory = directory(name);
-    let config = CoreConfig {
-        name: name.to_string(),
-        cpu: None,
-        io_memory_bytes: 16 << 20,
-        spin: Duration::ZERO,
-    };
+    let config = CoreConfig { name: name.to_string(), cpu: None, io_memory_bytes: 16 << 20 };
     let core = cores::start(config, move || async move {
         file::create_directory_all(&directory).await.unwrap();
         test(directory).await

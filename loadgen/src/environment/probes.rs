@@ -161,7 +161,7 @@ impl ProbePlan {
 
     fn core(&self, name: &str, cpu: Option<usize>, io_memory_bytes: usize) -> CoreConfig {
         let name = name.to_owned();
-        CoreConfig { name, cpu, io_memory_bytes, spin: Duration::ZERO }
+        CoreConfig { name, cpu, io_memory_bytes }
     }
 }
 

@@ -58,7 +58,6 @@ pub(super) async fn read_back(
         name: "reader".to_owned(),
         cpu: rig.generator_cpus.first().copied(),
         io_memory_bytes: 64 << 10,
-        spin: Duration::ZERO,
     };
     let acked = ledgers.iter().map(Ledger::acked_count).sum();
     let (done, mut verified) = mesh::reply();

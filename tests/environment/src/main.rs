@@ -13,7 +13,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use gyre::embed::{
@@ -110,12 +109,7 @@ fn try_once(
     let engine = Engine::start(config)?;
     let facts = engine.report().directory.clone().expect("a started engine has looked");
     let client = engine.client();
-    let core = CoreConfig {
-        name: "client".to_owned(),
-        cpu: None,
-        io_memory_bytes: 64 << 10,
-        spin: Duration::ZERO,
-    };
+    let core = CoreConfig { name: "client".to_owned(), cpu: None, io_memory_bytes: 64 << 10 };
     cores::block_on(core, move || async move {
         put_and_read(&client, is_first).await;
         if let Some(disk) = disk {

@@ -78,7 +78,6 @@ impl Crew {
                 name: format!("generator-{producer}"),
                 cpu: Some(*cpu),
                 io_memory_bytes: 64 << 10,
-                spin: Duration::ZERO,
             };
             let main = move || seat.work(wires);
             crew.cores.push(cores::start(config, main).map_err(Failure::could_not)?);

@@ -19,7 +19,6 @@ use std::fmt::Display;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 use storage::planted::Bug;
 
 const SHARDS: u32 = 16;
@@ -51,12 +50,7 @@ pub fn live(life: &Life, bug: Option<Bug>) -> io::Result<()> {
     let listing = ListingWriter::create(&life.listing)?;
     let engine = Engine::start(config(life)).map_err(said)?;
     let client = engine.client();
-    let core = CoreConfig {
-        name: "client".to_owned(),
-        cpu: None,
-        io_memory_bytes: 64 << 10,
-        spin: Duration::ZERO,
-    };
+    let core = CoreConfig { name: "client".to_owned(), cpu: None, io_memory_bytes: 64 << 10 };
     let life = life.clone();
     cores::block_on(core, move || serve(life, client, journal, listing)).map_err(said)??;
     engine.shutdown().map_err(said)
