@@ -54,6 +54,15 @@ const POLLS_BETWEEN_SUBMISSIONS: u32 = 16;
 /// While there is foreground work, a background task waits this many times as long as it ran.
 const BACKGROUND_REST: u32 = 20;
 
+/// The longest that one poll makes the background wait, however long it was.
+const BACKGROUND_REST_MAX: Duration = Duration::from_millis(10);
+
+/// A background task may run so long whatever else is ready. Its rest is then longer than a turn:
+/// were it shorter, the background would get less than its share, for its time comes once a turn.
+const BACKGROUND_RUN_MIN: Duration = Duration::from_micros(50);
+
+const _: () = assert!(BACKGROUND_RUN_MIN.as_micros() * BACKGROUND_REST as u128 >= TURN.as_micros());
+
 /// What this driver keeps for the core of the current thread.
 pub(crate) struct Core {
     doorbell: Arc<Doorbell>,
@@ -64,8 +73,8 @@ pub(crate) struct Core {
     buffer_bytes: usize,
     /// When the tasks of the current turn should give way.
     turn_end: Cell<Instant>,
-    /// A background task is being polled: it gives way to whatever comes.
-    in_background: Cell<bool>,
+    /// A background task is being polled: from then on it gives way to whatever comes.
+    gives_way_from: Cell<Option<Instant>>,
     /// Until then foreground tasks go first.
     background_from: Cell<Instant>,
     /// The main future is done: nothing new may start, or the end would never come.
@@ -100,7 +109,7 @@ pub(crate) fn prepare(name: &str, buffer_bytes: usize) -> io::Result<Rc<Core>> {
         helper: Helper::start(name)?,
         buffer_bytes,
         turn_end: Cell::new(Instant::from_nanos(0)),
-        in_background: Cell::new(false),
+        gives_way_from: Cell::new(None),
         background_from: Cell::new(Instant::from_nanos(0)),
         ending: Cell::new(false),
     }))
@@ -223,12 +232,13 @@ impl Core {
             return false;
         }
         let start = clock::now();
-        self.in_background.set(true);
+        self.gives_way_from.set(Some(start + BACKGROUND_RUN_MIN));
         let polled = self.poll_next(Class::Background);
-        self.in_background.set(false);
+        self.gives_way_from.set(None);
         if polled {
             let end = clock::now();
-            self.background_from.set(end + (end - start) * BACKGROUND_REST);
+            let rest = ((end - start) * BACKGROUND_REST).min(BACKGROUND_REST_MAX);
+            self.background_from.set(end + rest);
         }
         polled
     }
@@ -378,13 +388,16 @@ pub(crate) fn drop_elsewhere(value: impl Send + 'static) {
     drop(value);
 }
 
-/// True where the turn of the current task is over.
+/// True where the turn of the current task is over, or it is a background task that has had its
+/// time and something else has come.
 pub(crate) fn should_yield() -> bool {
     with_core(|core| {
-        clock::now() >= core.turn_end.get()
-            || core.in_background.get()
+        let now = clock::now();
+        now >= core.turn_end.get()
+            || core.gives_way_from.get().is_some_and(|from| now >= from)
                 && (core.doorbell.has_woken()
                     || core.tasks.borrow().is_ready(Class::Foreground)
+                    || core.timers.borrow().is_due(now.as_nanos())
                     || core.ring.borrow_mut().has_news())
     })
 }

@@ -122,6 +122,58 @@ fn a_turn_ends_so_that_completions_are_seen() {
     });
 }
 
+/// Given way to at its first look, the background would get a hundredth instead of its part in 21.
+#[test]
+fn a_background_task_runs_for_a_while_although_others_are_ready() {
+    on_a_core(|| async {
+        let yielded_at = Rc::new(Cell::new(clock::now()));
+        let seen = Rc::clone(&yielded_at);
+        let mut background = task::spawn_background(async move {
+            for _ in 0..10 {
+                while !task::should_yield() {}
+                assert!(clock::now() - seen.get() >= Duration::from_micros(50));
+                task::yield_now().await;
+            }
+        });
+        let busy = async {
+            loop {
+                yielded_at.set(clock::now());
+                task::yield_now().await;
+            }
+        };
+        let patience = Duration::from_secs(20);
+        let either = race(&mut background, busy);
+        assert_eq!(clock::timeout_at(clock::now() + patience, either).await, Some(()));
+    });
+}
+
+/// Ends when the first one does.
+async fn race(first: &mut task::Task<()>, second: impl Future<Output = ()>) {
+    let mut second = std::pin::pin!(second);
+    std::future::poll_fn(|context| {
+        let first = std::pin::Pin::new(&mut *first).poll(context);
+        if first.is_ready() { first } else { second.as_mut().poll(context) }
+    })
+    .await;
+}
+
+#[test]
+fn a_background_task_gives_way_to_a_timer() {
+    on_a_core(|| async {
+        let mut soonest = Duration::MAX;
+        for _ in 0..20 {
+            let start = clock::now();
+            let background = task::spawn_background(async move {
+                while !task::should_yield() {}
+                clock::now() - start
+            });
+            clock::sleep(Duration::from_micros(100)).await;
+            soonest = soonest.min(background.await);
+        }
+        assert!(soonest < Duration::from_micros(450), "each ran to the end of its turn");
+    });
+}
+
 #[test]
 fn blocking_work_answers_and_leaves_the_core_free() {
     on_a_core(|| async {

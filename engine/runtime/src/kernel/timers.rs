@@ -45,6 +45,11 @@ impl Timers {
         self.waiting.first_key_value().map(|((at_ns, _), _)| *at_ns)
     }
 
+    /// Whether the earliest deadline is there.
+    pub(super) fn is_due(&self, now_ns: u64) -> bool {
+        self.next_ns().is_some_and(|at_ns| at_ns <= now_ns)
+    }
+
     /// Takes out the earliest timer if its deadline is there.
     pub(super) fn pop_due(&mut self, now_ns: u64) -> Option<Waker> {
         let entry = self.waiting.first_entry()?;
@@ -106,6 +111,8 @@ mod tests {
         let early = timers.insert(10, Waker::noop().clone());
         timers.insert(20, Waker::noop().clone());
         assert_eq!(timers.next_ns(), Some(10));
+        assert!(!timers.is_due(9));
+        assert!(timers.is_due(10));
         assert!(timers.pop_due(9).is_none());
         assert!(timers.pop_due(10).is_some());
         assert!(timers.remove(early).is_none());
