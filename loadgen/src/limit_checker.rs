@@ -23,6 +23,7 @@
 //! One checker sees all writers of a stream, or its `unjust` says nothing; `excess` stays a proof.
 
 use model::limits::{Rate, ShardRates};
+use runtime::prefetch::prefetch;
 
 /// How far two clocks may run apart, as a part of the rate.
 const CLOCK_SKEW: f64 = 2e-4;
@@ -157,6 +158,14 @@ impl ResourceState {
 }
 
 impl LimitChecker {
+    /// Says that a shard will be asked for.
+    #[inline]
+    pub fn prefetch(&self, shard: u32) {
+        if let Some(state) = self.shards.get(shard as usize) {
+            prefetch(state);
+        }
+    }
+
     /// A checker of `shards` shards whose buckets are declared as `rates`. Times of all calls are
     /// nanoseconds since a moment at which the buckets of a fresh stream are full.
     #[must_use]

@@ -24,6 +24,7 @@ pub mod file;
 mod kernel;
 pub mod local;
 pub mod mesh;
+pub mod prefetch;
 pub mod random;
 pub mod signal;
 pub mod sim;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use model::limits::{ReadRates, ShardRates};
 use model::{ReadThrottle, ShardIndex, ShardThrottle};
+use runtime::prefetch::prefetch;
 use storage::shard::ShardSlot;
 
 use crate::placement::StreamNumber;
@@ -75,6 +76,13 @@ impl OwnedStream {
         let shards = &mut self.by_log[ordinal];
         assert_eq!(shards.len(), (index.get() / self.logs) as usize, "shards come in order");
         shards.push(shard);
+    }
+
+    /// Says that a shard will be asked for.
+    pub(crate) fn prefetch(&self, ordinal: usize, index: ShardIndex) {
+        if let Some(shard) = self.by_log[ordinal].get((index.get() / self.logs) as usize) {
+            prefetch(shard);
+        }
     }
 
     /// A shard in the core's log `ordinal`; `None` where the stream does not have it.

@@ -58,6 +58,7 @@ fn check_open(state: &State) -> Result<(), AppendError> {
 /// Bytes that the records take in the log, with a directory entry each.
 fn check_records(append: &Append, shards: &Shards) -> Result<usize, AppendError> {
     let mut bytes = 0;
+    append.records.iter().for_each(|record| shards.prefetch(record.slot));
     for record in &append.records {
         let state = shards.get(record.slot);
         if let Some(refusal) = state.append_refusal() {

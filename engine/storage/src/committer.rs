@@ -478,6 +478,7 @@ fn advance_shards(log: &LogInner, state: &mut State, frame: &InFlight) {
     for ordinal in frame.parts.0..frame.parts.1 {
         let part = segment.index.part(ordinal);
         ends.push((part.slot, part.end_index()));
+        state.shards.prefetch(part.slot);
         if state.shards.get(part.slot).follower_count > 0 {
             fed.push((*part, segment.index.frames[part.frame as usize].clone()));
         }

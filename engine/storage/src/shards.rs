@@ -4,6 +4,8 @@
 
 use std::collections::BTreeMap;
 
+use runtime::prefetch::prefetch;
+
 use crate::life::ShardLife;
 use crate::shard::{ShardKey, ShardSlot};
 
@@ -141,6 +143,11 @@ impl Shards {
     /// The state of a slot that this log handed out.
     pub fn get(&self, slot: ShardSlot) -> &ShardState {
         &self.states[slot.at()]
+    }
+
+    /// Says that the state of a slot will be asked for.
+    pub(crate) fn prefetch(&self, slot: ShardSlot) {
+        prefetch(self.get(slot));
     }
 
     /// The state of a slot that this log handed out, to be changed.

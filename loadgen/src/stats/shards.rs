@@ -8,6 +8,8 @@
 //! A latency is counted once for each call and shard and is read back as the middle of its step: at
 //! most 6.3 % off. Counting takes a multiplication, a shift and an addition.
 
+use runtime::prefetch::prefetch;
+
 /// Octaves of a shard's histogram.
 const OCTAVES: usize = 26;
 const STEPS: usize = 8;
@@ -148,6 +150,18 @@ impl ShardStats {
         let mut counters = vec![ShardCounters { last_call: 1, ..ShardCounters::default() }; shards];
         counters.fill(ShardCounters::default());
         Self { counters, octaves }
+    }
+
+    /// Says that a shard will be asked for, and the latency counted that is told.
+    #[inline]
+    pub fn prefetch(&self, shard: u32, response_ns: Option<u64>) {
+        let shard = shard as usize;
+        if let Some(counters) = self.counters.get(shard) {
+            prefetch(counters);
+        }
+        if let (Some(octaves), Some(ns)) = (self.octaves.get(shard), response_ns) {
+            prefetch(&octaves.0[bucket_of(ns)]);
+        }
     }
 
     /// Counts an attempt that leaves.

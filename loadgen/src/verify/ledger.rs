@@ -6,6 +6,7 @@
 
 use gyre::embed::{Placed, PutOutcome};
 use model::{RecordError, ShardIndex};
+use runtime::prefetch::prefetch;
 
 use super::states::{State, States};
 use super::sum::Sum;
@@ -81,6 +82,14 @@ impl Ledger {
     #[must_use]
     pub fn acked_count(&self) -> u64 {
         self.acked_counts().sum()
+    }
+
+    /// Says that what is kept of a shard will be asked for.
+    #[inline]
+    pub fn prefetch(&self, shard: u32) {
+        if let Some(line) = self.shards.get(shard as usize) {
+            prefetch(line);
+        }
     }
 
     /// A call leaves. For each record, the index behind the highest of its shard that is acknowledged

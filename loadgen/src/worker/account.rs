@@ -132,6 +132,7 @@ impl Account {
             // No record had its time: it counts from when it was sent.
             call.ticks.fill(sent_ns);
         }
+        self.prefetch(call, None);
         let mut ends = std::mem::take(&mut call.ends);
         self.ledger.sent(call.for_ledger(), &mut ends);
         call.ends = ends;
@@ -176,6 +177,7 @@ impl Account {
         self.outstanding -= self.counted(&call.ticks);
         match result {
             Ok(result) => {
+                self.prefetch(call, Some(done_ns - call.ticks[0]));
                 self.check_limits(call, &result.records, done_ns);
                 self.ledger.answered(call.for_ledger(), &call.ends, &result.records);
                 self.count(call, &result.records, done_ns);
@@ -188,6 +190,17 @@ impl Account {
         }
         if let Some(recorder) = &mut self.recorder {
             recorder.tend(done_ns);
+        }
+    }
+
+    /// Says that all that is kept of the call's shards will be asked for.
+    fn prefetch(&self, call: &Call, response_ns: Option<u64>) {
+        for &shard in call.batch.shards() {
+            self.ledger.prefetch(shard);
+            self.shards.prefetch(shard, response_ns);
+            if let Some(checker) = &self.checker {
+                checker.prefetch(shard);
+            }
         }
     }
 

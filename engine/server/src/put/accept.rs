@@ -94,6 +94,10 @@ fn admit(owner: &Owner, message: &PutMessage) -> Option<(Vec<PutOutcome>, Vec<Sh
         positions: Vec::with_capacity(room),
         records: Vec::with_capacity(room),
     });
+    for record in &message.records {
+        let ordinal = placement.ordinal_of_log(placement.log_of(message.stream, record.shard));
+        stream.prefetch(ordinal, record.shard);
+    }
     for (position, record) in message.records.iter().enumerate() {
         let ordinal = placement.ordinal_of_log(placement.log_of(message.stream, record.shard));
         let shard =
