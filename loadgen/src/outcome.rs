@@ -314,19 +314,6 @@ pub struct Search {
     pub generator_limited: bool,
 }
 
-impl Search {
-    /// Whether more than a quarter of the rates had a void step.
-    #[must_use]
-    pub fn repeated_too_often(&self) -> bool {
-        let (mut rates, mut void) = (0, 0);
-        for tries in self.steps.chunk_by(|one, next| one.rate == next.rate) {
-            rates += 1;
-            void += usize::from(tries.iter().any(|step| !step.valid));
-        }
-        4 * void > rates
-    }
-}
-
 /// One rate that was tried.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SearchStep {

@@ -20,11 +20,12 @@ use crate::exit_code::ExitCode;
 use crate::outcome::{EngineOutcome, Outcome};
 use crate::report::Environment;
 use crate::scenario::{Rate, Scenario};
+use crate::worker::Ended;
 
 pub use self::live::{Live, LiveMode};
 use self::load::Loaded;
 use self::places::Places;
-use self::subject::Subject;
+use self::subject::{PreparedBytes, Subject};
 use self::surroundings::Surroundings;
 
 mod folder;
@@ -90,7 +91,7 @@ struct Finished {
     search: Option<crate::outcome::Search>,
     loaded: Loaded,
     verify: crate::outcome::Verification,
-    prepared: subject::PreparedBytes,
+    prepared: PreparedBytes,
     last: Vec<gyre::embed::CoreStats>,
 }
 
@@ -124,7 +125,8 @@ pub fn run(scenario: &Scenario, options: &RunOptions) -> Result<Ran, Failure> {
     let (stages, finished) = {
         let rig = subject.rig(&places, folder.path());
         let (scenario, options) = (scenario.clone(), options.clone());
-        let stages = Stages { scenario, options, rig, live };
+        let disk_mb_s = surroundings.disk_mb_s();
+        let stages = Stages { scenario, options, rig, disk_mb_s, live };
         on_waiting_core(stages)?
     };
     live = stages.live;
@@ -194,27 +196,69 @@ struct Stages {
     scenario: Scenario,
     options: RunOptions,
     rig: subject::Rig,
+    /// What the probe wrote flushed; `None` without probes.
+    disk_mb_s: Option<f64>,
     live: Live,
+}
+
+fn at_rate(scenario: &Scenario, rate: u64) -> Scenario {
+    let mut scenario = scenario.clone();
+    scenario.producer.rate = Rate::PerSecond(rate);
+    scenario
 }
 
 impl Stages {
     async fn run(&mut self) -> Result<Finished, Failure> {
-        let prepared = subject::prepare(&self.rig, &self.scenario, &mut self.live).await?;
-        let mut scenario = self.scenario.clone();
-        let mut search = None;
-        if self.options.search {
-            let found = search::search(&self.rig, &scenario, &self.options, &mut self.live).await?;
-            if let Some((rate, loaded)) = found.interrupted {
-                // The step that was under way is what there is to report.
-                scenario.producer.rate = Rate::PerSecond(rate);
-                return self.finish(scenario, Some(found.search), loaded, prepared).await;
-            }
-            search::settle(&mut scenario, &found.search)?;
-            search = Some(found.search);
+        let mut prepared = PreparedBytes::default();
+        let scenario = self.scenario.clone();
+        if !self.options.search {
+            let loaded = self.measure(&scenario, &mut prepared).await?;
+            return self.finish(scenario, None, loaded, prepared).await;
         }
-        let plan = load::LoadPlan::new(&scenario, &self.options, true);
-        let loaded = load::load(&self.rig, &plan, "measure", &mut self.live).await?;
-        self.finish(scenario, search, loaded, prepared).await
+        subject::prepare_search(&self.rig, &mut prepared, &mut self.live).await?;
+        let found = search::search(&self.rig, &scenario, &self.options, &mut self.live).await?;
+        if let Some((rate, loaded)) = found.interrupted {
+            // The step that was under way is what there is to report.
+            let scenario = at_rate(&scenario, rate);
+            return self.finish(scenario, Some(found.search), loaded, prepared).await;
+        }
+        self.confirm(scenario, found.search, prepared).await
+    }
+
+    /// Measures below the highest rate that held: the first part of it that holds for the whole time,
+    /// or the last.
+    async fn confirm(
+        &mut self,
+        scenario: Scenario,
+        mut search: crate::outcome::Search,
+        mut prepared: PreparedBytes,
+    ) -> Result<Finished, Failure> {
+        let mut rates = search::measured(&search)?.into_iter().peekable();
+        loop {
+            let rate = rates.next().expect("the last one is taken as it is");
+            let scenario = at_rate(&scenario, rate);
+            let loaded = self.measure(&scenario, &mut prepared).await?;
+            let step = search::step(rate, &scenario, &loaded);
+            let is_interrupted = matches!(loaded.ended, Ended::Interrupted { .. });
+            if step.held || is_interrupted || rates.peek().is_none() {
+                return self.finish(scenario, Some(search), loaded, prepared).await;
+            }
+            self.live.note(&search::words(&step));
+            search.steps.push(step);
+            let name = loaded.stream.name();
+            self.rig.client.delete_stream(name).await.map_err(Failure::could_not)?;
+        }
+    }
+
+    async fn measure(
+        &mut self,
+        scenario: &Scenario,
+        prepared: &mut PreparedBytes,
+    ) -> Result<Loaded, Failure> {
+        let disk_mb_s = self.disk_mb_s;
+        subject::prepare(&self.rig, scenario, disk_mb_s, prepared, &mut self.live).await?;
+        let plan = load::LoadPlan::new(scenario, &self.options, true);
+        load::load(&self.rig, &plan, "measure", &mut self.live).await
     }
 
     async fn finish(
@@ -222,7 +266,7 @@ impl Stages {
         scenario: Scenario,
         search: Option<crate::outcome::Search>,
         mut loaded: Loaded,
-        prepared: subject::PreparedBytes,
+        prepared: PreparedBytes,
     ) -> Result<Finished, Failure> {
         let verify = reading::read_back(&self.rig, &mut loaded, &mut self.live).await?;
         let last = self.rig.client.stats().await.map_err(Failure::could_not)?;

@@ -115,12 +115,6 @@ pub(super) fn step(
 
 /// What the search says about the run as a whole.
 fn judge_search(search: &Search, validity: &mut Validity) {
-    if search.repeated_too_often() {
-        validity.ok = false;
-        validity
-            .reasons
-            .push("more than a quarter of the search's rates had a void step".to_owned());
-    }
     if search.generator_limited {
         let sentence = "the generator, not the engine, may have lowered the rate that was found";
         validity.reasons.push(sentence.to_owned());

@@ -1,5 +1,5 @@
 //! The highest rate that holds: doubling until one does not, then three bisections; where not even the
-//! first does, two halvings.
+//! first does, two halvings. One stall of a disk is no verdict: a rate fails when it fails twice.
 
 use std::time::Duration;
 
@@ -25,12 +25,14 @@ const HALVINGS: u32 = 2;
 const STEP_CALLS: u64 = 1_000;
 const STEP_MIN: Duration = Duration::from_secs(1);
 const STEP_WARMUP: Duration = Duration::from_millis(250);
-/// A void step is repeated so often.
-const REPEATS_MAX: u32 = 3;
+/// How often a rate is tried until it holds.
+const TRIES_MAX: u32 = 4;
+/// How many valid tries that did not hold decide against a rate.
+const FAILURES_MAX: u32 = 2;
 /// After this no step is repeated, and where a rate has held, none is added.
 const SEARCH_MAX: Duration = Duration::from_secs(40);
-/// The measured rate is this part of the highest that held.
-const MEASURED_PERCENT: u64 = 90;
+/// The measured rates, as parts of the highest that held: the first that holds for the whole time.
+pub(super) const MEASURED_PERCENTS: [u64; 3] = [90, 75, 50];
 
 /// What is asked next; a function of what was found so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +71,31 @@ impl Course {
     }
 }
 
+/// What was tried of one rate.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tries {
+    all: u32,
+    failures: u32,
+    held: bool,
+}
+
+impl Tries {
+    fn count(&mut self, valid: bool, held: bool) {
+        self.all += 1;
+        self.failures += u32::from(valid && !held);
+        self.held |= held;
+    }
+
+    fn are_enough(&self) -> bool {
+        self.held || self.failures >= FAILURES_MAX || self.all >= TRIES_MAX
+    }
+
+    /// It did not hold, and no try says that it cannot.
+    fn say_nothing(&self) -> bool {
+        !self.held && self.failures == 0
+    }
+}
+
 /// What a search comes to.
 pub(super) struct Searched {
     pub search: Search,
@@ -89,7 +116,7 @@ pub(super) async fn search(
     let mut course = Course::new(rate_max);
     let mut search = Search::default();
     let ends = clock::now() + SEARCH_MAX;
-    let mut repeats = 0;
+    let mut tries = Tries::default();
     while let Some(rate) = course.next() {
         let is_late = clock::now() >= ends;
         if is_late && course.held.is_some() {
@@ -105,21 +132,21 @@ pub(super) async fn search(
         let (valid, held) = (step.valid, step.held);
         live.note(&words(&step));
         search.steps.push(step);
-        if !valid && repeats < REPEATS_MAX && !is_late {
-            repeats += 1;
-            search.repeated += 1;
+        tries.count(valid, held);
+        if !tries.are_enough() && !is_late {
+            search.repeated += u32::from(!valid);
             continue;
         }
-        repeats = 0;
-        search.generator_limited |= !valid;
-        course.tell(rate, held);
+        search.generator_limited |= tries.say_nothing();
+        course.tell(rate, tries.held);
+        tries = Tries::default();
     }
     search.held_per_s = course.held;
     search.limited_by_shards = course.held == Some(rate_max);
     Ok(Searched { search, interrupted: None })
 }
 
-fn words(step: &SearchStep) -> String {
+pub(super) fn words(step: &SearchStep) -> String {
     match (step.held, step.valid) {
         (true, _) => format!("{}/s held", show_short(step.rate as f64)),
         (false, true) => format!("did not hold: {}", step.reason),
@@ -127,13 +154,10 @@ fn words(step: &SearchStep) -> String {
     }
 }
 
-/// Puts the rate to measure into the scenario.
-pub(super) fn settle(scenario: &mut Scenario, found: &Search) -> Result<(), Failure> {
-    let Some(held) = found.held_per_s else {
-        return Err(nothing_held(found));
-    };
-    scenario.producer.rate = Rate::PerSecond(held * MEASURED_PERCENT / 100);
-    Ok(())
+/// The rates to measure.
+pub(super) fn measured(found: &Search) -> Result<[u64; MEASURED_PERCENTS.len()], Failure> {
+    let held = found.held_per_s.ok_or_else(|| nothing_held(found))?;
+    Ok(MEASURED_PERCENTS.map(|percent| (held * percent / 100).max(1)))
 }
 
 /// Why there is nothing to measure, and what can be done about it.
@@ -177,7 +201,7 @@ async fn try_rate(
     load(rig, &LoadPlan::new(&scenario, options, false), "search", live).await
 }
 
-fn step(rate: u64, scenario: &Scenario, loaded: &Loaded) -> SearchStep {
+pub(super) fn step(rate: u64, scenario: &Scenario, loaded: &Loaded) -> SearchStep {
     let load = &loaded.load;
     let judged = judge::step(scenario, load, &loaded.generator);
     let response = load.latency(Kind::Response);
@@ -243,6 +267,27 @@ mod tests {
     }
 
     #[test]
+    fn one_stall_is_no_verdict_and_void_tries_say_nothing() {
+        let tries = |outcomes: &[(bool, bool)]| {
+            let mut tries = Tries::default();
+            for (place, &(valid, held)) in outcomes.iter().enumerate() {
+                assert!(!tries.are_enough(), "{outcomes:?} at {place}");
+                tries.count(valid, held);
+            }
+            assert!(tries.are_enough(), "{outcomes:?}");
+            (tries.held, tries.say_nothing())
+        };
+        const HELD: (bool, bool) = (true, true);
+        const FAILED: (bool, bool) = (true, false);
+        const VOID: (bool, bool) = (false, false);
+        assert_eq!(tries(&[HELD]), (true, false));
+        assert_eq!(tries(&[FAILED, VOID, HELD]), (true, false));
+        assert_eq!(tries(&[FAILED, VOID, FAILED]), (false, false));
+        assert_eq!(tries(&[VOID, VOID, VOID, FAILED]), (false, false));
+        assert_eq!(tries(&[VOID, VOID, VOID, VOID]), (false, true));
+    }
+
+    #[test]
     fn what_did_not_hold_says_why_and_what_to_do() {
         let check = |valid: bool, code: ExitCode, advice: &str| {
             let step = SearchStep {
@@ -256,7 +301,7 @@ mod tests {
                 reason: "62.5 k/s: because".to_owned(),
             };
             let found = Search { steps: vec![step], ..Search::default() };
-            let failure = settle(&mut Scenario::default_run(), &found).unwrap_err();
+            let failure = measured(&found).unwrap_err();
             assert_eq!(failure.code, code);
             assert!(failure.sentence.contains("62.5 k/s: because"), "{}", failure.sentence);
             assert!(failure.sentence.contains(advice), "{}", failure.sentence);

@@ -22,6 +22,11 @@ const LOG_BYTES_PER_RECORD: u64 = 40;
 /// What a closed loop may reach, for what is prepared ahead of it.
 const CLOSED_RECORDS_PER_S: u64 = 6_000_000;
 const CLOSED_BYTES_PER_S: u64 = 3_000_000_000;
+/// What a search finds ready: its steps are short, and recycle each other's segments.
+const SEARCH_BYTES: u64 = 1 << 30;
+/// After so many bytes of zeros the disk gets a pause, to write what its cache has taken.
+const SETTLED_BYTES: u64 = 256 << 20;
+const SETTLE: Duration = Duration::from_secs(2);
 /// Between two portions somebody may ask to stop: a slow disk needs a second for one.
 const PREPARED_AT_ONCE_BYTES: u64 = 256 << 20;
 /// The part of the free space that is prepared at most.
@@ -102,21 +107,41 @@ pub(super) struct PreparedBytes {
     pub took: Duration,
 }
 
-/// Makes the segments ready that the load will need, as far as a quarter of the free space goes.
+/// Makes the segments ready that a search needs.
+pub(super) async fn prepare_search(
+    rig: &Rig,
+    prepared: &mut PreparedBytes,
+    live: &mut Live,
+) -> Result<(), Failure> {
+    prepare_bytes(rig, SEARCH_BYTES, prepared, live).await
+}
+
+/// Makes the segments ready that the load will need, on a disk that writes so much.
 pub(super) async fn prepare(
     rig: &Rig,
     scenario: &Scenario,
+    disk_mb_s: Option<f64>,
+    prepared: &mut PreparedBytes,
     live: &mut Live,
-) -> Result<PreparedBytes, Failure> {
-    let free = free_bytes(&rig.data)?;
-    let bytes = needed_bytes(scenario).min(free / FREE_SHARE);
+) -> Result<(), Failure> {
+    prepare_bytes(rig, needed_bytes(scenario, disk_mb_s), prepared, live).await
+}
+
+/// Adds segments until `bytes` are ready, as far as a quarter of the free space goes.
+async fn prepare_bytes(
+    rig: &Rig,
+    bytes: u64,
+    before: &mut PreparedBytes,
+    live: &mut Live,
+) -> Result<(), Failure> {
+    let bytes = bytes.min(free_bytes(&rig.data)? / FREE_SHARE);
     live.begin("prepare");
     let began = clock::now();
-    let mut prepared = PreparedBytes::default();
+    let ready_before = make_ready(rig, 0).await?;
+    let mut prepared = PreparedBytes { bytes: ready_before, ..PreparedBytes::default() };
     while prepared.bytes < bytes {
         let wanted = bytes.min(prepared.bytes + PREPARED_AT_ONCE_BYTES);
-        let logs = rig.client.prepare(wanted).await.map_err(Failure::could_not)?;
-        prepared.bytes = logs.iter().map(|log| log.bytes).sum();
+        prepared.bytes = make_ready(rig, wanted).await?;
         if signal::is_interrupted() {
             let sentence = "interrupted while segments were made ready".to_owned();
             return Err(Failure { code: ExitCode::Interrupted, sentence });
@@ -129,11 +154,22 @@ pub(super) async fn prepare(
     prepared.took = clock::now() - began;
     let gigabytes = prepared.bytes as f64 / 1e9;
     live.end(&format!("{gigabytes:.2} GB of segments in {:.1} s", prepared.took.as_secs_f64()));
-    Ok(prepared)
+    if prepared.bytes - ready_before > SETTLED_BYTES {
+        clock::sleep(SETTLE).await;
+    }
+    before.bytes = before.bytes.max(prepared.bytes);
+    before.took += prepared.took;
+    Ok(())
+}
+
+/// Has segments for `bytes` made ready; returns the bytes of all that are.
+async fn make_ready(rig: &Rig, bytes: u64) -> Result<u64, Failure> {
+    let logs = rig.client.prepare(bytes).await.map_err(Failure::could_not)?;
+    Ok(logs.iter().map(|log| log.bytes).sum())
 }
 
 /// Bytes that the log will take, as far as that is known before.
-fn needed_bytes(scenario: &Scenario) -> u64 {
+fn needed_bytes(scenario: &Scenario, disk_mb_s: Option<f64>) -> u64 {
     let record =
         scenario.record_bytes().0 + crate::keys::KEY_BYTES_MAX as u64 + LOG_BYTES_PER_RECORD;
     let limited = match scenario.stream.limits {
@@ -142,7 +178,10 @@ fn needed_bytes(scenario: &Scenario) -> u64 {
     };
     let per_second = match scenario.producer.rate {
         scenario::Rate::PerSecond(rate) => rate * record,
-        scenario::Rate::Max => (CLOSED_RECORDS_PER_S * record).min(CLOSED_BYTES_PER_S),
+        scenario::Rate::Max => {
+            let disk = disk_mb_s.map_or(CLOSED_BYTES_PER_S, |mb_s| (mb_s * 1.25e6) as u64);
+            (CLOSED_RECORDS_PER_S * record).min(disk)
+        }
     };
     let span = (scenario.run.warmup.0 + scenario.run.measure.0).as_secs_f64();
     (per_second.min(limited) as f64 * span) as u64
@@ -167,12 +206,13 @@ mod tests {
         scenario.run.warmup.0 = Duration::ZERO;
         scenario.run.measure.0 = Duration::from_secs(10);
         scenario.stream.shards = 10;
-        assert_eq!(needed_bytes(&scenario), 10 * 1_000 * 10 * 162);
+        assert_eq!(needed_bytes(&scenario, None), 10 * 1_000 * 10 * 162);
         scenario.producer.rate = scenario::Rate::PerSecond(100);
-        assert_eq!(needed_bytes(&scenario), 100 * 10 * 162);
+        assert_eq!(needed_bytes(&scenario, None), 100 * 10 * 162);
         scenario.producer.rate = scenario::Rate::Max;
         scenario.stream.limits = LimitsSetting::Off;
-        assert_eq!(needed_bytes(&scenario), 6_000_000 * 10 * 162);
+        assert_eq!(needed_bytes(&scenario, None), 6_000_000 * 10 * 162);
+        assert_eq!(needed_bytes(&scenario, Some(400.0)), 500_000_000 * 10);
     }
 
     #[test]

@@ -42,6 +42,11 @@ pub(super) struct Surroundings {
 }
 
 impl Surroundings {
+    /// What the probe wrote flushed, MB/s.
+    pub(super) fn disk_mb_s(&self) -> Option<f64> {
+        self.before.seq_write_mb_s
+    }
+
     /// Waits for a calm machine, and probes it. Blocks; not to be called on a core.
     pub(super) fn look(
         scenario: &Scenario,
