@@ -13,7 +13,7 @@
 //! beside it ([`reasons`]); it is never a zero and never counts as passed.
 
 pub mod affinity;
-mod disk;
+pub mod disk;
 pub mod hardware;
 pub mod meters;
 pub mod preflight;

@@ -22,6 +22,7 @@ use crate::report::Environment;
 use crate::scenario::{Rate, Scenario};
 use crate::worker::Ended;
 
+pub use self::folder::{Folder, home};
 pub use self::live::{Live, LiveMode};
 use self::load::Loaded;
 use self::places::Places;
@@ -76,11 +77,15 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn could_not(sentence: impl ToString) -> Failure {
+    /// The kernel, the disk or the engine refused.
+    #[must_use]
+    pub fn could_not(sentence: impl ToString) -> Failure {
         Failure { code: ExitCode::CouldNotRun, sentence: sentence.to_string() }
     }
 
-    fn usage(sentence: String) -> Failure {
+    /// What was typed makes no sense.
+    #[must_use]
+    pub fn usage(sentence: String) -> Failure {
         Failure { code: ExitCode::Usage, sentence }
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// With the reason why there is none: network, memory, several devices.
-pub(crate) fn of_folder(folder: &Path) -> Result<PathBuf, String> {
+pub fn of_folder(folder: &Path) -> Result<PathBuf, String> {
     let shown = folder.display();
     let source = runtime::environment::device_name(folder)
         .ok_or_else(|| format!("{shown}: its device cannot be told"))?;

@@ -10,14 +10,18 @@ use super::{Failure, RunOptions};
 const TARGET_MARK: &str = "CACHEDIR.TAG";
 
 /// See the module. Removed when it is dropped, unless it was there before.
-pub(super) struct Folder {
+pub struct Folder {
     path: PathBuf,
     /// It was made, or found empty: nothing but ours is in it.
     is_ours: bool,
 }
 
 impl Folder {
-    pub(super) fn open(options: &RunOptions) -> Result<Folder, Failure> {
+    /// Makes it, or takes an empty one.
+    ///
+    /// # Errors
+    /// It cannot be made, or holds something that is not ours.
+    pub fn open(options: &RunOptions) -> Result<Folder, Failure> {
         let path = match &options.data {
             Some(path) => path.clone(),
             None => home().join(format!("loadgen-data-{}", std::process::id())),
@@ -36,12 +40,17 @@ impl Folder {
         Ok(Folder { path, is_ours })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Removes it unless it is to be kept or was there before. Returns whether it is still there.
-    pub(super) fn close(mut self, keep: bool) -> Result<bool, Failure> {
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn close(mut self, keep: bool) -> Result<bool, Failure> {
         if keep || !self.is_ours {
             self.is_ours = false;
             return Ok(true);
@@ -65,7 +74,8 @@ impl Drop for Folder {
 }
 
 /// Cargo's target directory where this binary lies in one, else the working directory.
-pub(super) fn home() -> PathBuf {
+#[must_use]
+pub fn home() -> PathBuf {
     let binary = std::env::current_exe().unwrap_or_default();
     let target = binary.ancestors().find(|folder| folder.join(TARGET_MARK).is_file());
     target.map_or_else(|| PathBuf::from("."), Path::to_path_buf)
