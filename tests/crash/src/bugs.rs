@@ -15,13 +15,15 @@ const BUG_ROUNDS_MAX: u32 = 60;
 const CONTROL_ROUNDS: u32 = 12;
 
 /// Who, how it dies, and whether that must show.
-const ROWS: [(Subject, Crash, bool); 13] = [
+const ROWS: [(Subject, Crash, bool); 15] = [
     (Subject::Toy(Some(Bug::SkipFlush)), Crash::Power, true),
     (Subject::Toy(Some(Bug::SkipFolderFlush)), Crash::Power, true),
     (Subject::Toy(Some(Bug::TrustTail)), Crash::Power, true),
     (Subject::Toy(Some(Bug::ShowBeforeWrite)), Crash::Power, true),
     (Subject::Toy(Some(Bug::AckFromMemory)), Crash::Kill, true),
     (Subject::Toy(Some(Bug::ReplayLast)), Crash::Kill, true),
+    (Subject::Toy(Some(Bug::AckNothing)), Crash::Power, true),
+    (Subject::Toy(Some(Bug::AckNothing)), Crash::Kill, true),
     // A killed process leaves the page cache behind: kills say nothing about flushes.
     (Subject::Toy(Some(Bug::SkipFlush)), Crash::Kill, false),
     (Subject::Toy(None), Crash::Kill, false),

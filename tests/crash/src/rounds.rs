@@ -1,5 +1,6 @@
 //! Rounds: a life that writes until it is killed or its power is cut, now and then some lives that
-//! die while they recover, and one that lists everything for the oracle.
+//! die while they recover, and one that lists everything for the oracle. Where all of them died
+//! before a record was acknowledged, longer ones follow; a round without any has not passed.
 //!
 //! A data folder lives through several rounds, so that what one crash left behind meets the next.
 //! The plan follows from the seed; where exactly a kill falls is the machine's doing.
@@ -19,6 +20,11 @@ use std::time::Duration;
 
 /// Opening and listing takes longer than this only where something hangs.
 const LISTING_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long further lives write where a round has acknowledged nothing so far. On the busiest machine
+/// the last one is long enough, or something hangs.
+const IDLE_TIMES: [Duration; 3] =
+    [Duration::from_millis(200), Duration::from_millis(800), Duration::from_millis(3_200)];
 
 /// The slowest flush of the forgetful file system; the median is a sixteenth of it.
 const FLUSH_TIME_MAX: Duration = Duration::from_millis(16);
@@ -199,12 +205,7 @@ impl Run<'_> {
         };
         let counts_before = folder.oracle.counts();
         let disk_before = folder.mount.as_ref().map(Mount::counts).unwrap_or_default();
-        for (mode, moment) in self.draw_lives() {
-            round.failure = self.live(folder, mode, moment, &mut round)?;
-            if round.failure.is_some() {
-                break;
-            }
-        }
+        round.failure = self.play_lives(folder, &mut round)?;
         let counts = folder.oracle.counts();
         round.counts.sent = counts.sent - counts_before.sent;
         round.counts.acked = counts.acked - counts_before.acked;
@@ -216,19 +217,46 @@ impl Run<'_> {
         Ok(round)
     }
 
-    /// The lives of a round: one that writes, perhaps some that die young, one that lists.
-    fn draw_lives(&mut self) -> Vec<(Mode, Moment)> {
-        let mut lives = Vec::new();
+    /// All lives of a round, the last of which lists. Returns what went wrong with a process itself,
+    /// or that the round proves nothing: no record was acknowledged that could have been lost.
+    fn play_lives(&mut self, folder: &mut Folder, round: &mut Round) -> io::Result<Option<String>> {
+        let acked_before = folder.oracle.counts().acked;
+        for moment in self.draw_moments() {
+            let failure = self.live(folder, Mode::Write, moment, round)?;
+            if failure.is_some() {
+                return Ok(failure);
+            }
+        }
+        for time in IDLE_TIMES {
+            if folder.oracle.counts().acked > acked_before {
+                break;
+            }
+            let failure = self.live(folder, Mode::Write, Moment::Writing(time), round)?;
+            if failure.is_some() {
+                return Ok(failure);
+            }
+        }
+        let failure = self.live(folder, Mode::List, Moment::End, round)?;
+        let is_idle = folder.oracle.counts().acked == acked_before;
+        let words = || {
+            let lives = round.lives - 1;
+            format!("no record was acknowledged in {lives} lives: the round proves nothing")
+        };
+        Ok(failure.or_else(|| is_idle.then(words)))
+    }
+
+    /// When the writing lives of a round end: one that writes, and perhaps some that die young.
+    fn draw_moments(&mut self) -> Vec<Moment> {
+        let mut moments = Vec::new();
         let first = match self.rng.u8(0..8) {
             0 => Moment::Opening(self.draw_time(300)),
             _ => Moment::Writing(self.draw_time(1_500)),
         };
-        lives.push((Mode::Write, first));
+        moments.push(first);
         for _ in 0..[0, 0, 0, 1, 2][self.rng.usize(0..5)] {
-            lives.push((Mode::Write, Moment::Opening(self.draw_time(300))));
+            moments.push(Moment::Opening(self.draw_time(300)));
         }
-        lives.push((Mode::List, Moment::End));
-        lives
+        moments
     }
 
     /// Short and long times alike: uniform in the logarithm, from 0.1 ms.

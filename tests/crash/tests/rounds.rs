@@ -33,6 +33,15 @@ fn a_right_log_survives_kills_and_power_cuts() {
 }
 
 #[test]
+fn rounds_that_prove_nothing_have_not_passed() {
+    let last = "test result: FAILED. 0 passed; 1 failed";
+    for crash in ["kill", "power"] {
+        let text = check(&[crash, "--rounds", "1", "--bug", "ack-nothing"], 4, last);
+        assert!(text.contains("no record was acknowledged in"), "{text}");
+    }
+}
+
+#[test]
 fn a_bug_is_found_named_and_kept() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().to_str().unwrap();

@@ -35,6 +35,8 @@ pub enum Bug {
     TrustTail,
     /// Writes the last entry once more when it opens.
     ReplayLast,
+    /// Takes everything and acknowledges nothing.
+    AckNothing,
 }
 
 impl Bug {
@@ -48,6 +50,7 @@ impl Bug {
             Bug::ShowBeforeWrite => "show-before-write",
             Bug::TrustTail => "trust-tail",
             Bug::ReplayLast => "replay-last",
+            Bug::AckNothing => "ack-nothing",
         }
     }
 }
@@ -156,6 +159,9 @@ impl Toy {
         }
         if self.bug != Some(Bug::ShowBeforeWrite) {
             journal.append(&seen)?;
+        }
+        if self.bug == Some(Bug::AckNothing) {
+            return Ok(());
         }
         journal.append(&acked)
     }
