@@ -72,7 +72,6 @@ impl Rig {
             name: "rows-caller".to_owned(),
             cpu: self.cpus.caller,
             io_memory_bytes: 64 << 10,
-            spin: Duration::ZERO,
         };
         let client = self.engine.client();
         cores::start(config, move || main(client)).map_err(Failure::could_not)?.join()

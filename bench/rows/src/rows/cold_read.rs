@@ -6,6 +6,7 @@
 //! of 1 GiB does. All that is moved after the last acknowledgement counts, zeros for the next
 //! segments included. The one shard is read by an engine started anew, so that nothing is in memory.
 
+use gyre::embed::{Client, Stream};
 use loadgen::environment::probes::{ProbeFigures, ProbePlan, Probes, probe};
 use loadgen::run::Failure;
 use model::ShardIndex;
@@ -173,9 +174,7 @@ fn one_shard(flags: &ColdReadFlags, shared: &Shared) -> Result<Report, Failure> 
     let rig = Rig::start(config.clone(), cpus)?;
     let meter = Meter::of_folder(&data);
     let (moved, read) = rig.drive(move |client| async move {
-        let found = client.list_streams().await.map_err(Failure::could_not)?;
-        let stream = found.into_iter().next().expect("the stream is durable").stream;
-        assert!(stream.shards().get(ShardIndex::new(0)).is_some());
+        let stream = only_stream(&client).await?;
         calm(&client, &meter).await?;
         progress("reading the shard");
         let before = meter.read(&client).await?;
@@ -215,6 +214,14 @@ fn one_shard(flags: &ColdReadFlags, shared: &Shared) -> Result<Report, Failure> 
     let parameters = json!({ "gib": flags.gib, "shards": 1, "record_bytes": record_bytes });
     let samples = json!({ "filled": filled, "read": read, "moved": moved, "probes": probes });
     Ok(Report::new("cold-read --shards 1", figures, parameters, subject, samples))
+}
+
+/// The stream that the life before has left.
+async fn only_stream(client: &Client) -> Result<Stream, Failure> {
+    let found = client.list_streams().await.map_err(Failure::could_not)?;
+    let stream = found.into_iter().next().expect("the stream is durable").stream;
+    assert!(stream.shards().get(ShardIndex::new(0)).is_some());
+    Ok(stream)
 }
 
 fn probed(plan: &ProbePlan) -> Result<ProbeFigures, Failure> {
