@@ -11,6 +11,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use runtime::buffer::Buffer;
 use runtime::clock::{self, Instant};
@@ -31,6 +32,9 @@ use crate::state::{
     Appended, FullSegment, InFlight, LiveSegment, LogInner, OpenFrame, Phase, Stage, State, Waiter,
 };
 use crate::table;
+
+/// How late a planted bug looks what has been written: a slow core, which meets more of it.
+const CREDIT_AFTER: Duration = Duration::from_micros(500);
 
 /// A frame on its way to the disk.
 struct Submission {
@@ -407,7 +411,10 @@ pub(crate) async fn flush_forever(log: Rc<LogInner>) {
             return;
         }
         let target = match planted(Bug::FlushCreditsLaterWrites) {
-            true => log.state.borrow().written_frames(),
+            true => {
+                clock::sleep(CREDIT_AFTER).await;
+                log.state.borrow().written_frames()
+            }
             false => target,
         };
         log.state.borrow_mut().stats.flushes += files.len() as u64;
