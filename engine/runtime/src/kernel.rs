@@ -8,9 +8,10 @@
 //!   call the closures of what has completed: they wake tasks
 //! ```
 //!
-//! A turn makes one system call at most. The order of the steps decides that nothing is slept
-//! through: whatever makes a task ready is either on this thread, and then looked at after it, or
-//! rings the doorbell (`doorbell`), or is a completion or a deadline, which end the sleep.
+//! A turn makes one system call, and one for each 16 polls that started something. The order of the
+//! steps decides that nothing is slept through: whatever makes a task ready is either on this thread,
+//! and then looked at after it, or rings the doorbell (`doorbell`), or is a completion or a deadline,
+//! which end the sleep.
 //!
 //! What must never happen: a core ends while the kernel still works for it (`run_main`); a panic
 //! unwinds past an operation in flight (`abort_on_panic`).
