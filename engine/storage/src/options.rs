@@ -94,7 +94,7 @@ impl LogOptions {
             image_cache_bytes_max: 64 << 20,
             spare_segments: 3,
             free_files_max: 2,
-            surplus_kept: Duration::from_secs(10),
+            surplus_kept: Duration::from_secs(40),
             log_bytes_max: None,
             retention_ms_max: None,
         }
