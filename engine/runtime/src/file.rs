@@ -1,8 +1,9 @@
 //! Files with direct I/O: no page cache, whole aligned blocks, nothing half done.
 //!
 //! An operation is submitted by the call that starts it. A slot that nobody can drop owns it and
-//! its buffer until it completes; [`Pending`] only listens. A short write or read is an error, for
-//! nothing above could do anything sensible with a part.
+//! its buffer until it completes; [`Pending`] only listens. What the kernel did in part is gone on
+//! with until it makes no progress: then it is an error, for nothing above could do anything
+//! sensible with a part.
 //!
 //! What is durable when: a write with `Access::ReadWriteDsync` when it is done, any other write
 //! when a `flush` that was started after its completion is done; a name (create, rename, remove)
@@ -11,6 +12,7 @@
 mod directory;
 mod error;
 mod kernel;
+mod transfer;
 
 use std::fmt;
 use std::future::Future;

@@ -16,10 +16,11 @@ use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
 use super::Access;
-use super::error::{IoError, IoErrorKind, Operation};
+use super::error::{IoError, Operation};
+use super::transfer::{Next, Transfer};
 use crate::buffer::Buffer;
 use crate::kernel::{blocking, drop_elsewhere, start_operation};
-use crate::local::{Oneshot, oneshot};
+use crate::local::{Oneshot, OneshotSender, oneshot};
 
 pub(super) struct KernelFile {
     /// `None` only while it is dropped.
@@ -70,31 +71,6 @@ impl KernelFile {
     fn descriptor(&self) -> types::Fd {
         types::Fd(self.descriptor.as_ref().expect("only the drop takes it out").as_raw_fd())
     }
-
-    /// An error where fewer than all bytes were done.
-    fn whole(
-        &self,
-        operation: Operation,
-        position: u64,
-        expected: usize,
-        result: i32,
-    ) -> Result<(), IoError> {
-        let done = self.count(operation, position, result)?;
-        assert!(done <= expected);
-        if done < expected {
-            let kind = IoErrorKind::Short { expected, done };
-            return Err(IoError::new(operation, &self.path, position, kind));
-        }
-        Ok(())
-    }
-
-    /// A completion's result: a count, or a negative error number.
-    fn count(&self, operation: Operation, position: u64, result: i32) -> Result<usize, IoError> {
-        usize::try_from(result).map_err(|_| {
-            let errno = result.checked_neg().expect("error numbers are small");
-            IoError::of_errno(operation, &self.path, position, errno)
-        })
-    }
 }
 
 impl Drop for KernelFile {
@@ -111,22 +87,37 @@ pub(super) fn write(
     buffer: Rc<Buffer>,
 ) -> Oneshot<Result<(), IoError>> {
     let (sender, receiver) = oneshot();
-    let expected = buffer.len();
-    let entry = opcode::Write::new(file.descriptor(), buffer.as_ptr(), entry_bytes(expected))
-        .offset(position)
+    let transfer = Transfer::new(buffer.len());
+    start_write(Rc::clone(file), position, buffer, transfer, sender);
+    receiver
+}
+
+/// Hands over what the transfer has left of the buffer, and again what that leaves.
+fn start_write(
+    file: Rc<KernelFile>,
+    position: u64,
+    buffer: Rc<Buffer>,
+    mut transfer: Transfer,
+    sender: OneshotSender<Result<(), IoError>>,
+) {
+    let rest = &buffer[transfer.done()..];
+    let entry = opcode::Write::new(file.descriptor(), rest.as_ptr(), entry_bytes(rest.len()))
+        .offset(position + transfer.done() as u64)
         .build();
-    let file = Rc::clone(file);
     let done = move |result| {
-        let result = file.whole(Operation::Write, position, expected, result);
+        let result = match transfer.advance(result) {
+            Next::Rest => return start_write(file, position, buffer, transfer, sender),
+            Next::Whole => Ok(()),
+            Next::Failed(kind) => Err(IoError::new(Operation::Write, &file.path, position, kind)),
+        };
         // Given back before the news, so that who hears it can reuse the memory.
         drop(buffer);
         sender.send(result);
     };
     // SAFETY: `done` owns the file, and with it the descriptor, and a share of the buffer, whose
-    // memory does not move, is `expected` bytes long and all initialised (`buffer`), and which
+    // memory does not move, is all initialised (`buffer`), of which `rest` is a part, and which
     // nobody can change while it is shared, for only `&mut Buffer` does.
     unsafe { start_operation(entry, done) };
-    receiver
 }
 
 pub(super) fn read(
@@ -135,31 +126,60 @@ pub(super) fn read(
     bytes: usize,
 ) -> Oneshot<Result<Buffer, IoError>> {
     let (sender, receiver) = oneshot();
-    let mut buffer = Buffer::reused(bytes);
+    let buffer = Buffer::reused(bytes);
     assert_eq!(buffer.len(), bytes);
-    let entry = opcode::Read::new(file.descriptor(), buffer.as_mut_ptr(), entry_bytes(bytes))
-        .offset(position)
+    start_read(Rc::clone(file), position, buffer, Transfer::new(bytes), sender);
+    receiver
+}
+
+/// Asks for what the transfer has left of the buffer, and again for what that leaves.
+fn start_read(
+    file: Rc<KernelFile>,
+    position: u64,
+    mut buffer: Buffer,
+    mut transfer: Transfer,
+    sender: OneshotSender<Result<Buffer, IoError>>,
+) {
+    let rest = &mut buffer[transfer.done()..];
+    let entry = opcode::Read::new(file.descriptor(), rest.as_mut_ptr(), entry_bytes(rest.len()))
+        .offset(position + transfer.done() as u64)
         .build();
-    let file = Rc::clone(file);
     let done = move |result| {
-        sender.send(file.whole(Operation::Read, position, bytes, result).map(|()| buffer));
+        let result = match transfer.advance(result) {
+            Next::Rest => return start_read(file, position, buffer, transfer, sender),
+            Next::Whole => Ok(buffer),
+            Next::Failed(kind) => Err(IoError::new(Operation::Read, &file.path, position, kind)),
+        };
+        sender.send(result);
     };
     // SAFETY: `done` owns the file, and with it the descriptor, and all of the buffer, whose memory
-    // does not move with it and is `bytes` long; nobody can look at it before `done` gives it away.
+    // does not move with it and of which `rest` is a part; nobody can look at it before `done`
+    // gives it away.
     unsafe { start_operation(entry, done) };
-    receiver
 }
 
 pub(super) fn flush(file: &Rc<KernelFile>) -> Oneshot<Result<(), IoError>> {
     let (sender, receiver) = oneshot();
+    start_flush(Rc::clone(file), Transfer::new(0), sender);
+    receiver
+}
+
+fn start_flush(
+    file: Rc<KernelFile>,
+    mut transfer: Transfer,
+    sender: OneshotSender<Result<(), IoError>>,
+) {
     let entry = opcode::Fsync::new(file.descriptor()).flags(types::FsyncFlags::DATASYNC).build();
-    let file = Rc::clone(file);
     let done = move |result| {
-        sender.send(file.count(Operation::Flush, 0, result).map(|_| ()));
+        let result = match transfer.flushed(result) {
+            Next::Rest => return start_flush(file, transfer, sender),
+            Next::Whole => Ok(()),
+            Next::Failed(kind) => Err(IoError::new(Operation::Flush, &file.path, 0, kind)),
+        };
+        sender.send(result);
     };
     // SAFETY: the entry names only a descriptor; `done` owns the file, and with it the descriptor.
     unsafe { start_operation(entry, done) };
-    receiver
 }
 
 fn entry_bytes(bytes: usize) -> u32 {
