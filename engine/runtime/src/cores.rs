@@ -78,7 +78,7 @@ where
             sender.send(error).expect("`start` waits for this");
             core.ok().map(|core| run(core, main))
         })
-        .map_err(|error| StartError::Thread { errno: error.raw_os_error().unwrap_or(0) })?;
+        .map_err(|error| StartError::of_thread(&error))?;
     let core = Core { name, thread };
     match prepared.recv() {
         Ok(None) => Ok(core),
@@ -87,7 +87,7 @@ where
             assert!(matches!(ended, Ok(None)));
             Err(error)
         }
-        Err(mpsc::RecvError) => Err(StartError::Executor { errno: None }),
+        Err(mpsc::RecvError) => Err(StartError::Ring { errno: None }),
     }
 }
 
@@ -150,14 +150,25 @@ fn process_cpus() -> &'static CpuSet {
     })
 }
 
-/// Pins the thread and makes what a core needs: ring, doorbell, helper thread.
+/// The same in the form that the C library takes.
+pub(crate) fn process_cpu_set() -> libc::cpu_set_t {
+    // SAFETY: a set of CPUs is an array of plain bits: all zero is the empty one.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    for cpu in online_cpus() {
+        // SAFETY: the macro's function writes within the set's 1,024 bits, and `online_cpus` names
+        // none beyond them.
+        unsafe { libc::CPU_SET(cpu, &mut set) };
+    }
+    set
+}
+
+/// Pins the thread and makes what a core needs: ring, doorbell, threads for what blocks.
 fn prepare(config: &CoreConfig) -> Result<Rc<kernel::Core>, StartError> {
     // Before anything is allocated, so that the memory is of the CPU's own node.
     if let Some(cpu) = config.cpu {
         pin_current_thread(cpu)?;
     }
     kernel::prepare(&config.name, config.io_memory_bytes)
-        .map_err(|error| StartError::Executor { errno: error.raw_os_error() })
 }
 
 fn run<T, F, Fut>(core: Rc<kernel::Core>, main: F) -> T

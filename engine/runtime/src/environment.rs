@@ -11,4 +11,5 @@ mod uring;
 pub use device::device_name;
 pub use directory::{DirectoryFacts, check_directory};
 pub use error::{DirectoryRefusal, StartError, UringRefusal};
+pub(crate) use uring::while_memory_is_freed;
 pub use uring::{UringFacts, check_io_uring};

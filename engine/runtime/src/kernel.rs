@@ -30,6 +30,8 @@ use io_uring::{opcode, squeue, types};
 
 use crate::buffer::{self, Memory};
 use crate::clock::{self, Instant};
+use crate::cores;
+use crate::environment::StartError;
 use crate::local::Closed;
 use crate::mesh;
 use doorbell::Doorbell;
@@ -71,6 +73,7 @@ pub(crate) struct Core {
     timers: RefCell<Timers>,
     ring: RefCell<Ring>,
     helper: Helper,
+    closer: Helper,
     buffer_bytes: usize,
     /// When the tasks of the current turn should give way.
     turn_end: Cell<Instant>,
@@ -101,13 +104,18 @@ fn try_with_core<T>(act: impl FnOnce(&Core) -> T) -> Option<T> {
 ///
 /// # Errors
 /// With the system's reason for which there is no ring, doorbell or thread.
-pub(crate) fn prepare(name: &str, buffer_bytes: usize) -> io::Result<Rc<Core>> {
+pub(crate) fn prepare(name: &str, buffer_bytes: usize) -> Result<Rc<Core>, StartError> {
+    let ring_error = |error: io::Error| StartError::Ring { errno: error.raw_os_error() };
+    let doorbell = Doorbell::new().map_err(ring_error)?;
+    let ring = Ring::new(&cores::process_cpu_set()).map_err(ring_error)?;
+    let helper = |duty| Helper::start(name, duty).map_err(|error| StartError::of_thread(&error));
     Ok(Rc::new(Core {
-        doorbell: Arc::new(Doorbell::new()?),
+        doorbell: Arc::new(doorbell),
         tasks: RefCell::new(Tasks::new()),
         timers: RefCell::default(),
-        ring: RefCell::new(Ring::new()?),
-        helper: Helper::start(name)?,
+        ring: RefCell::new(ring),
+        helper: helper("block")?,
+        closer: helper("close")?,
         buffer_bytes,
         turn_end: Cell::new(Instant::from_nanos(0)),
         gives_way_from: Cell::new(None),
@@ -143,7 +151,7 @@ where
         if let Some(output) = output.take() {
             break output;
         }
-        core.look();
+        core.between_turns();
     };
     core.ending.set(true);
     // While there is still a core, for destructors that look for one.
@@ -162,15 +170,20 @@ where
 }
 
 impl Core {
+    /// The core's number in this process, never used again.
+    fn number(&self) -> u64 {
+        self.doorbell.number()
+    }
+
     /// Keeps a read of the doorbell's eventfd in flight. A ring that comes before the read is found
     /// by it.
-    fn listen(&self, count: Memory) {
+    fn listen(&self, mut count: Memory) {
         if self.ending.get() {
             return;
         }
         let event = types::Fd(self.doorbell.event().as_raw_fd());
         let bytes = u32::try_from(count.len()).expect("eight bytes");
-        let entry = opcode::Read::new(event, count.as_ptr().cast_mut(), bytes).build();
+        let entry = opcode::Read::new(event, count.as_mut_ptr(), bytes).build();
         let done = move |result: i32| {
             // EINTR and the like would be found again; a doorbell that cannot be read never rings.
             assert!(result > 0 || result == -libc::EINTR || result == -libc::EAGAIN);
@@ -183,13 +196,13 @@ impl Core {
     }
 
     /// Between two turns: takes what has come, hands over what was started, or sleeps.
-    fn look(&self) {
+    fn between_turns(&self) {
         self.take_foreign();
         self.fire_timers();
         if self.is_ready() {
             self.ring.borrow_mut().submit();
         } else {
-            self.idle();
+            self.sleep();
         }
         self.complete();
     }
@@ -258,8 +271,8 @@ impl Core {
     }
 
     fn take_foreign(&self) {
-        while let Some(woken) = self.doorbell.take() {
-            self.tasks.borrow_mut().make_ready(woken);
+        while let Some(woken) = self.doorbell.pop() {
+            self.tasks.borrow_mut().enqueue(woken);
         }
     }
 
@@ -278,7 +291,7 @@ impl Core {
     }
 
     /// Nothing is ready: waits for something that makes a task ready.
-    fn idle(&self) {
+    fn sleep(&self) {
         let mut ring = self.ring.borrow_mut();
         if ring.has_completions() {
             return ring.submit();
@@ -321,13 +334,13 @@ pub(crate) fn spawn_background(future: impl Future<Output = ()> + 'static) {
 
 /// A task whose flag says that it is queued: into the queue of this thread's core, or back to the
 /// caller where it belongs to another.
-fn make_ready(woken: Arc<TaskWaker>) -> Option<Arc<TaskWaker>> {
+fn enqueue_own(woken: Arc<TaskWaker>) -> Option<Arc<TaskWaker>> {
     let mut woken = Some(woken);
     // Where the thread or its core is gone, nobody is left who would take it out again; that of
     // another core is there.
     try_with_core(|core| {
-        if let Some(own) = woken.take_if(|woken| woken.core() == core.doorbell.number()) {
-            core.tasks.borrow_mut().make_ready(own);
+        if let Some(own) = woken.take_if(|woken| woken.core() == core.number()) {
+            core.tasks.borrow_mut().enqueue(own);
         }
     });
     woken
@@ -369,7 +382,7 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     let (sender, reply) = mesh::reply();
     with_core(|core| {
         if !core.ending.get() {
-            core.helper.run(Box::new(move || sender.send(work())));
+            core.helper.queue(Box::new(move || sender.send(work())));
         }
     });
     match reply.await {
@@ -379,12 +392,12 @@ pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     }
 }
 
-/// Has the helper thread drop `value`, or does it here where the core is gone.
+/// Has the closing thread drop `value`, or does it here where the core is gone.
 pub(crate) fn drop_elsewhere(value: impl Send + 'static) {
     let mut value = Some(value);
     try_with_core(|core| {
         let value = value.take();
-        core.helper.run(Box::new(move || drop(value)));
+        core.closer.queue(Box::new(move || drop(value)));
     });
     drop(value);
 }
@@ -399,7 +412,7 @@ pub(crate) fn should_yield() -> bool {
                 && (core.doorbell.has_woken()
                     || core.tasks.borrow().is_ready(Class::Foreground)
                     || core.timers.borrow().is_due(now.as_nanos())
-                    || core.ring.borrow_mut().has_news())
+                    || core.ring.borrow_mut().needs_attention())
     })
 }
 
@@ -421,4 +434,34 @@ fn abort(panic: &(dyn std::any::Any + Send)) -> ! {
     // If even that fails there is nobody left to tell.
     drop(writeln!(std::io::stderr(), "a task of core '{name}' panicked, aborting: {message}"));
     std::process::abort()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::cores::{self, CoreConfig};
+
+    struct SlowToDrop(mpsc::Receiver<()>);
+
+    impl Drop for SlowToDrop {
+        fn drop(&mut self) {
+            self.0.recv().expect("the test sends before it ends");
+        }
+    }
+
+    #[test]
+    fn blocking_work_does_not_wait_for_what_is_slow_to_close() {
+        let config = CoreConfig { name: "test".to_owned(), cpu: None, io_memory_bytes: 4096 };
+        let ended = cores::block_on(config, || async {
+            let (sender, receiver) = mpsc::channel();
+            drop_elsewhere(SlowToDrop(receiver));
+            // Would never be done behind it.
+            let answer = blocking(|| 7).await;
+            sender.send(()).expect("it waits for this");
+            answer
+        });
+        assert_eq!(ended.expect("the tests need io_uring"), 7);
+    }
 }

@@ -101,6 +101,27 @@ fn timers_fire_in_order_and_not_early() {
     });
 }
 
+/// The timers of two cores that run on one thread after another may have the same key.
+#[test]
+fn a_timer_that_outlives_its_core_takes_none_from_the_next() {
+    let deadline = clock::now() + Duration::from_millis(50);
+    let abandoned = on_a_core(move || async move {
+        let mut sleep = Box::pin(clock::sleep_until(deadline));
+        let early = clock::timeout_at(clock::now(), &mut sleep).await;
+        assert_eq!(early, None);
+        Some(sleep)
+    });
+    on_a_core(move || async move {
+        let mut sleep = Box::pin(clock::sleep_until(deadline));
+        let early = clock::timeout_at(clock::now(), &mut sleep).await;
+        assert_eq!(early, None);
+        drop(abandoned);
+        let patience = clock::now() + Duration::from_secs(20);
+        assert_eq!(clock::timeout_at(patience, sleep).await, Some(()));
+        assert!(clock::now() < patience, "its timer was gone");
+    });
+}
+
 #[test]
 fn a_turn_ends_so_that_completions_are_seen() {
     on_a_core(|| async {

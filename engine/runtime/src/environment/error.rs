@@ -28,7 +28,7 @@ pub enum StartError {
         errno: i32,
     },
     /// The ring of one core could not be made, although io_uring works.
-    Executor {
+    Ring {
         /// The system's error number, where there is one.
         errno: Option<i32>,
     },
@@ -97,6 +97,12 @@ pub enum DirectoryRefusal {
     Corrupted,
 }
 
+impl StartError {
+    pub(crate) fn of_thread(error: &io::Error) -> Self {
+        Self::Thread { errno: error.raw_os_error().unwrap_or(0) }
+    }
+}
+
 impl fmt::Display for StartError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -115,19 +121,19 @@ impl fmt::Display for StartError {
             Self::Signals { errno } => {
                 write!(formatter, "signals cannot be caught: {}", describe(*errno))
             }
-            Self::Executor { errno: Some(libc::EMFILE | libc::ENFILE) } => formatter.write_str(
+            Self::Ring { errno: Some(libc::EMFILE | libc::ENFILE) } => formatter.write_str(
                 "a core's io_uring could not be made: too many open files; raise the limit \
                  (ulimit -n)",
             ),
-            Self::Executor { errno: Some(libc::ENOMEM) } => formatter.write_str(
+            Self::Ring { errno: Some(libc::ENOMEM) } => formatter.write_str(
                 "a core's io_uring could not be made for lack of memory; use fewer cores, or raise \
                  the limit of locked memory (ulimit -l, LimitMEMLOCK= of a service, --ulimit \
                  memlock of a container) or of the cgroup's memory",
             ),
-            Self::Executor { errno: Some(errno) } => {
+            Self::Ring { errno: Some(errno) } => {
                 write!(formatter, "a core's io_uring could not be made: {}", describe(*errno))
             }
-            Self::Executor { errno: None } => {
+            Self::Ring { errno: None } => {
                 formatter.write_str("a core's thread ended before its io_uring was made")
             }
             Self::Directory { path, refusal } => {

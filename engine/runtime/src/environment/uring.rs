@@ -10,6 +10,8 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
 
 use super::error::{StartError, UringRefusal};
 
@@ -38,6 +40,26 @@ pub struct UringFacts {
 pub fn check_io_uring() -> Result<UringFacts, StartError> {
     static VERDICT: OnceLock<Result<UringFacts, StartError>> = OnceLock::new();
     VERDICT.get_or_init(|| judge(&read())).clone()
+}
+
+/// Makes a ring, and tries again for a while where the kernel has no memory for it: it frees the
+/// rings of processes that have ended late, and until then they count.
+///
+/// # Errors
+/// The last attempt's.
+#[allow(clippy::disallowed_methods, reason = "no core runs yet: there is a thread to hold up")]
+pub(crate) fn while_memory_is_freed<T>(mut make: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    const ATTEMPTS: u32 = 21;
+    /// 200 ms between the first and the last.
+    const PAUSE: Duration = Duration::from_millis(10);
+
+    for _ in 1..ATTEMPTS {
+        match make() {
+            Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => thread::sleep(PAUSE),
+            made => return made,
+        }
+    }
+    make()
 }
 
 /// All that the verdict depends on.
@@ -125,7 +147,7 @@ fn probe() -> io::Result<Offer> {
     const HEAD_BYTES: usize = 16;
     const SUPPORTED: u8 = 1;
 
-    let (ring, features) = setup()?;
+    let (ring, features) = while_memory_is_freed(setup)?;
     let mut probe = [0u64; (HEAD_BYTES + 256 * OPERATION_BYTES) / 8];
     // SAFETY: IORING_REGISTER_PROBE with 256 entries writes one `io_uring_probe` with 256
     // `io_uring_probe_op` behind it, the size and more than the alignment of `probe`, which outlives
@@ -253,6 +275,24 @@ mod tests {
         check(errno(libc::ENOSYS), &["sandbox", "CONFIG_IO_URING"]);
         check(errno(libc::ENOMEM), &["ulimit -l", "cgroup"]);
         check(errno(libc::EMFILE), &["os error 24"]);
+    }
+
+    /// The attempts that are made while the first `failures` end with `errno`, and the outcome.
+    fn attempts(failures: u32, errno: i32) -> (u32, Option<i32>) {
+        let mut made = 0;
+        let outcome = while_memory_is_freed(|| {
+            made += 1;
+            if made <= failures { Err(io::Error::from_raw_os_error(errno)) } else { Ok(()) }
+        });
+        (made, outcome.err().and_then(|error| error.raw_os_error()))
+    }
+
+    #[test]
+    fn only_a_lack_of_memory_is_waited_for_and_not_for_ever() {
+        assert_eq!(attempts(0, libc::ENOMEM), (1, None));
+        assert_eq!(attempts(3, libc::ENOMEM), (4, None));
+        assert_eq!(attempts(u32::MAX, libc::ENOMEM), (21, Some(libc::ENOMEM)));
+        assert_eq!(attempts(u32::MAX, libc::EPERM), (1, Some(libc::EPERM)));
     }
 
     #[test]

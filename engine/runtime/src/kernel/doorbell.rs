@@ -54,7 +54,7 @@ impl Doorbell {
     }
 
     /// From a foreign thread: the task is to be polled.
-    pub(super) fn leave(&self, task: Arc<TaskWaker>) {
+    pub(super) fn push(&self, task: Arc<TaskWaker>) {
         self.woken.push(task);
         fence(Ordering::SeqCst);
         // The load spares the cache line a write while the core is awake.
@@ -74,7 +74,7 @@ impl Doorbell {
     }
 
     fn discard(&self) {
-        while let Some(task) = self.woken.pop() {
+        while let Some(task) = self.pop() {
             drop(task);
         }
     }
@@ -88,7 +88,7 @@ impl Doorbell {
     }
 
     /// The next task that a foreign thread has left.
-    pub(super) fn take(&self) -> Option<Arc<TaskWaker>> {
+    pub(super) fn pop(&self) -> Option<Arc<TaskWaker>> {
         self.woken.pop()
     }
 

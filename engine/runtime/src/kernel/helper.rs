@@ -1,6 +1,6 @@
-//! The thread beside a core that makes the system calls which block.
-//!
-//! One, so that what is asked of it happens in order; away from the core's CPU.
+//! A thread beside a core for what blocks, away from the core's CPU. What is asked of it happens in
+//! order. A core has one for the calls that somebody waits for, and one for closing: to free the
+//! blocks of a removed file may take a disk's second, and nobody waits.
 
 use std::any::Any;
 use std::io;
@@ -17,20 +17,21 @@ pub(super) struct Helper {
 }
 
 impl Helper {
-    pub(super) fn start(core_name: &str) -> io::Result<Self> {
+    /// The thread is called by the core's name and its `duty`.
+    pub(super) fn start(core_name: &str, duty: &str) -> io::Result<Self> {
         let (sender, work) = mpsc::channel::<Work>();
-        let thread =
-            thread::Builder::new().name(format!("{core_name}-block")).spawn(move || {
-                crate::cores::leave_core_cpu();
-                for work in work {
-                    super::abort_on_panic(work);
-                }
-            })?;
+        let name = format!("{core_name}-{duty}");
+        let thread = thread::Builder::new().name(name).spawn(move || {
+            crate::cores::leave_core_cpu();
+            for work in work {
+                super::abort_on_panic(work);
+            }
+        })?;
         Ok(Self { work: Some(sender), thread: Some(thread) })
     }
 
     /// Queues work. It is done even if nobody waits for it.
-    pub(super) fn run(&self, work: Work) {
+    pub(super) fn queue(&self, work: Work) {
         let sender = self.work.as_ref().expect("only the drop takes it");
         assert!(sender.send(work).is_ok(), "the thread ends only after its queue");
     }

@@ -16,13 +16,21 @@ use std::io;
 use std::time::Duration;
 
 use io_uring::types::{SubmitArgs, Timespec};
-use io_uring::{IoUring, squeue};
+use io_uring::{EnterFlags, IoUring, squeue};
+
+use crate::environment::while_memory_is_freed;
 
 /// More than a turn usually starts; the rest waits in the backlog. With `COMPLETIONS` it makes 12
 /// KiB, so that five cores fit into the 64 KiB of locked memory that old distributions grant.
 const SUBMISSIONS: u32 = 64;
 /// Beyond it the kernel keeps completions in lists of its own, which is slower.
 const COMPLETIONS: u32 = 256;
+
+/// The longest sleep. Deadlines may be as far as 584 years, which no kernel promises to take.
+const SLEEP_MAX: Duration = Duration::from_secs(3600);
+
+/// How long to leave the kernel alone that had no memory for what was handed over.
+const PAUSE_WITHOUT_MEMORY: Duration = Duration::from_millis(1);
 
 /// Owns what an operation needs and takes its result: a count or a negative error number.
 type Done = Box<dyn FnOnce(i32)>;
@@ -36,13 +44,18 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// A ring for the current thread alone.
-    pub(super) fn new() -> io::Result<Self> {
-        let ring = match build(true) {
+    /// A ring for the current thread alone, whose kernel threads run on any of `cpus`.
+    pub(super) fn new(cpus: &libc::cpu_set_t) -> io::Result<Self> {
+        let ring = match while_memory_is_freed(|| build(true)) {
             // A kernel before 6.1.
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => build(false)?,
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                while_memory_is_freed(|| build(false))?
+            }
             ring => ring?,
         };
+        // Without it they run on all CPUs of the cpuset, whatever the process was started with
+        // (taskset). A kernel before 5.14 does not know it.
+        ring.submitter().register_iowq_aff(cpus).ok();
         Ok(Self { ring, slots: Vec::new(), free: Vec::new(), backlog: VecDeque::new() })
     }
 
@@ -58,22 +71,28 @@ impl Ring {
         }
         assert!(self.slots[slot].is_none());
         self.slots[slot] = Some(done);
-        self.backlog.push_back(entry.user_data(slot as u64));
-        self.queue();
+        let entry = entry.user_data(slot as u64);
+        // None overtakes one that waits.
+        if !self.backlog.is_empty() || !self.push(&entry) {
+            self.backlog.push_back(entry);
+        }
+    }
+
+    /// False where the submission queue is full.
+    fn push(&mut self, entry: &squeue::Entry) -> bool {
+        // SAFETY: the slot that the entry names owns, by the contract of `start`, all that the
+        // kernel will touch, until `next` takes the slot's closure out, after the completion.
+        // `IoUring` and with it the rest of the slots are dropped only when none is taken: see
+        // `Drop`.
+        unsafe { self.ring.submission().push(entry) }.is_ok()
     }
 
     /// Moves what fits from the backlog into the submission queue.
     fn queue(&mut self) {
-        let mut queue = self.ring.submission();
-        while let Some(entry) = self.backlog.front() {
-            // SAFETY: the slot that the entry names owns, by the contract of `start`, all that the
-            // kernel will touch, until `next` takes the slot's closure out, after the completion.
-            // `IoUring` and with it the rest of the slots are dropped only when none is taken: see
-            // `Drop`.
-            if unsafe { queue.push(entry) }.is_err() {
-                return;
+        while let Some(entry) = self.backlog.pop_front() {
+            if !self.push(&entry) {
+                return self.backlog.push_front(entry);
             }
-            self.backlog.pop_front();
         }
     }
 
@@ -83,11 +102,14 @@ impl Ring {
     }
 
     /// Whether the kernel has something for us, or we for it.
-    pub(super) fn has_news(&mut self) -> bool {
+    pub(super) fn needs_attention(&mut self) -> bool {
+        self.wants_call() || self.has_completions()
+    }
+
+    /// Whether there is something to hand over, or completions that only a call brings.
+    fn wants_call(&mut self) -> bool {
         let queue = self.ring.submission();
-        let wants_a_call = !queue.is_empty() || queue.taskrun() || queue.cq_overflow();
-        drop(queue);
-        wants_a_call || self.has_completions()
+        !queue.is_empty() || queue.taskrun() || queue.cq_overflow()
     }
 
     pub(super) fn has_completions(&mut self) -> bool {
@@ -98,11 +120,8 @@ impl Ring {
     /// there is neither.
     pub(super) fn submit(&mut self) {
         self.queue();
-        let queue = self.ring.submission();
-        let wants_a_call = !queue.is_empty() || queue.taskrun() || queue.cq_overflow();
-        drop(queue);
-        if wants_a_call {
-            self.check(self.ring.submit());
+        if self.wants_call() && !self.accepts(self.ring.submit()) {
+            self.recover(Duration::ZERO);
         }
     }
 
@@ -114,25 +133,43 @@ impl Ring {
             // What is to end the sleep may be among it.
             return self.submit();
         }
-        let Some(timeout) = timeout else {
-            return self.check(self.ring.submit_and_wait(1));
-        };
+        let timeout = timeout.map_or(SLEEP_MAX, |timeout| timeout.min(SLEEP_MAX));
         let span = Timespec::from(timeout);
         let arguments = SubmitArgs::new().timespec(&span);
-        self.check(self.ring.submitter().submit_with_args(1, &arguments));
+        // The read of the doorbell, which is always in flight, is no I/O that the CPU waits for.
+        let is_idle = self.in_flight() <= 1 && self.ring.params().is_feature_no_iowait();
+        let flags = if is_idle { EnterFlags::NO_IOWAIT } else { EnterFlags::empty() };
+        let entered = self.ring.submitter().submit_with_args_and_flags(1, &arguments, flags);
+        if !self.accepts(entered) {
+            self.recover(PAUSE_WITHOUT_MEMORY);
+        }
     }
 
-    fn check(&self, entered: io::Result<usize>) {
-        let Err(error) = entered else { return };
-        let errno = error.raw_os_error();
-        match errno {
+    /// False where the kernel is short of memory, or wants its completions taken first: what it did
+    /// not take stays queued for the next turn.
+    fn accepts(&self, entered: io::Result<usize>) -> bool {
+        let Err(error) = entered else { return true };
+        match error.raw_os_error() {
             // The time is over, or a signal came.
-            Some(libc::ETIME | libc::EINTR) => {}
-            // The kernel is short of memory, or wants its completions taken first: what was not
-            // handed over stays queued for the next turn.
-            Some(libc::EAGAIN | libc::EBUSY) => {}
+            Some(libc::ETIME | libc::EINTR) => true,
+            Some(libc::EAGAIN | libc::EBUSY) => false,
             _ => panic!("io_uring_enter refused a ring that it had taken before: {error}"),
         }
+    }
+
+    /// Has the kernel complete what it has put off, without handing over: a call that fails to take
+    /// an entry does not come to it, and so would not free what the next one needs.
+    fn recover(&mut self, pause: Duration) {
+        let span = Timespec::from(pause);
+        let arguments = SubmitArgs::new().timespec(&span);
+        let flags = EnterFlags::GETEVENTS | EnterFlags::EXT_ARG;
+        let at_least = u32::from(!pause.is_zero());
+        // SAFETY: nothing is handed over; the flags say that the argument is the extended one, which
+        // it is, and it and the time that it points to outlive the call.
+        let entered =
+            unsafe { self.ring.submitter().enter(0, at_least, flags.bits(), Some(&arguments)) };
+        // A second refusal: the next turn tries again.
+        self.accepts(entered);
     }
 
     /// The next completion: its result and who waits for it. The closure is to be called when the
@@ -148,8 +185,11 @@ impl Ring {
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        // Or the kernel would go on with memory that the closures are about to free.
-        assert_eq!(self.in_flight(), 0, "a ring outlives its operations");
+        if self.in_flight() > 0 {
+            // The kernel would go on with memory that the closures are about to free, and an
+            // unwinding that starts here would free it.
+            super::abort(&"a ring ends before its operations");
+        }
     }
 }
 
@@ -160,4 +200,95 @@ fn build(modern: bool) -> io::Result<IoUring> {
         builder.setup_single_issuer().setup_defer_taskrun().setup_taskrun_flag();
     }
     builder.build(SUBMISSIONS)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use io_uring::{opcode, types};
+
+    use super::*;
+    use crate::cores;
+
+    fn ring() -> Ring {
+        Ring::new(&cores::process_cpu_set()).expect("the tests need io_uring")
+    }
+
+    /// More than the submission queue takes: the rest waits, and nothing is done twice or never.
+    #[test]
+    fn a_full_queue_keeps_the_order_and_loses_nothing() {
+        let mut ring = ring();
+        let results = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+        let count = 3 * SUBMISSIONS as usize;
+        for number in 0..count {
+            let results = std::rc::Rc::clone(&results);
+            let done = move |result| results.borrow_mut().push((number, result));
+            // SAFETY: a NOP names neither memory nor a descriptor.
+            unsafe { ring.start(opcode::Nop::new().build(), Box::new(done)) };
+        }
+        while ring.in_flight() > 0 {
+            ring.wait(None);
+            while let Some((done, result)) = ring.next() {
+                done(result);
+            }
+        }
+        let expected: Vec<_> = (0..count).map(|number| (number, 0)).collect();
+        assert_eq!(*results.borrow(), expected);
+        assert!(!ring.needs_attention());
+    }
+
+    #[test]
+    fn a_sleep_without_end_is_one_of_an_hour_and_any_length_is_taken() {
+        let mut ring = ring();
+        for timeout in [Some(Duration::MAX), Some(Duration::from_secs(u64::MAX)), None] {
+            // SAFETY: a NOP names neither memory nor a descriptor.
+            unsafe { ring.start(opcode::Nop::new().build(), Box::new(|_| ())) };
+            ring.wait(timeout);
+            assert!(ring.next().is_some());
+        }
+    }
+
+    /// The CPUs that the kernel's threads for this thread may run on.
+    fn worker_cpus() -> Vec<Vec<u32>> {
+        let own = format!("iou-wrk-{}", rustix::thread::gettid().as_raw_nonzero());
+        let tasks = procfs::process::Process::myself().expect("there is /proc").tasks();
+        let statuses = tasks.expect("it lists threads").filter_map(|task| task.ok()?.status().ok());
+        let of_own = statuses.filter(|status| status.name == own);
+        of_own
+            .map(|status| {
+                let ranges = status.cpus_allowed_list.expect("a thread has an affinity");
+                ranges.into_iter().flat_map(|(first, last)| first..=last).collect()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_threads_of_the_kernel_keep_to_the_cpus_told() {
+        let cpu = *cores::online_cpus().last().expect("this runs on one");
+        // SAFETY: a set of CPUs is an array of plain bits: all zero is the empty one.
+        let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+        // SAFETY: the CPU is one of the 1,024 that the set has bits for.
+        unsafe { libc::CPU_SET(cpu, &mut set) };
+        let mut ring = Ring::new(&set).expect("the tests need io_uring");
+        let file = std::fs::File::open("/proc/self/exe").expect("it is this test");
+        let descriptor = types::Fd(file.as_raw_fd());
+        let entry = opcode::Fsync::new(descriptor).build().flags(squeue::Flags::ASYNC);
+        // SAFETY: the entry names only a descriptor, and `done` owns the file.
+        unsafe { ring.start(entry, Box::new(move |_| drop(file))) };
+        ring.wait(None);
+        let (done, _) = ring.next().expect("a flush completes");
+        done(0);
+        let workers = worker_cpus();
+        assert!(!workers.is_empty());
+        assert!(workers.iter().all(|cpus| *cpus == [cpu as u32]), "{workers:?}");
+    }
+
+    #[test]
+    fn recovery_ends_without_completions() {
+        let mut ring = ring();
+        ring.recover(Duration::ZERO);
+        ring.recover(PAUSE_WITHOUT_MEMORY);
+        assert!(ring.next().is_none());
+    }
 }

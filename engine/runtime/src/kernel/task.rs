@@ -37,23 +37,33 @@ impl TaskWaker {
     pub(super) fn core(&self) -> u64 {
         self.doorbell.number()
     }
+
+    /// Whether it is for the caller to queue the task.
+    fn claim(&self) -> bool {
+        // Who finds it queued has still published what it did before: the poll takes the flag down
+        // by a swap, and so sees all that came before any swap here.
+        !self.queued.swap(true, Ordering::AcqRel)
+    }
+
+    fn enqueue(self: Arc<Self>) {
+        if let Some(foreign) = super::enqueue_own(self) {
+            let doorbell = Arc::clone(&foreign.doorbell);
+            doorbell.push(foreign);
+        }
+    }
 }
 
 impl Wake for TaskWaker {
     fn wake(self: Arc<Self>) {
-        // Who finds it queued has still published what it did before: the poll takes the flag down
-        // by a swap, and so sees all that came before any swap here.
-        if self.queued.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        if let Some(foreign) = super::make_ready(self) {
-            let doorbell = Arc::clone(&foreign.doorbell);
-            doorbell.leave(foreign);
+        if self.claim() {
+            self.enqueue();
         }
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        Arc::clone(self).wake();
+        if self.claim() {
+            Arc::clone(self).enqueue();
+        }
     }
 }
 
@@ -104,11 +114,11 @@ impl Tasks {
         let waker = Waker::from(Arc::clone(&woken));
         assert!(self.places[place].is_none());
         self.places[place] = Some(Task { future, waker, number });
-        self.make_ready(woken);
+        self.enqueue(woken);
     }
 
     /// Puts a task of this core, whose flag says that it is queued, into its queue.
-    pub(super) fn make_ready(&mut self, woken: Arc<TaskWaker>) {
+    pub(super) fn enqueue(&mut self, woken: Arc<TaskWaker>) {
         match woken.class {
             Class::Foreground => self.foreground.push_back(woken),
             Class::Background => self.background.push_back(woken),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -27,9 +28,9 @@ impl Timers {
     }
 
     fn renew(&mut self, key: TimerKey, waker: &Waker) {
-        if let Some(place) = self.waiting.get_mut(&key) {
-            place.clone_from(waker);
-        }
+        let place = self.waiting.get_mut(&key);
+        // It leaves when its deadline is there, and then nobody asks for it again.
+        place.expect("a timer that is not due waits").clone_from(waker);
     }
 
     fn remove(&mut self, key: TimerKey) -> Option<Waker> {
@@ -59,12 +60,16 @@ impl Timers {
 
 /// Waits until the clock shows `at_ns` or later.
 pub(crate) fn timer(at_ns: u64) -> impl Future<Output = ()> {
-    Timer { at_ns, key: None }
+    Timer { at_ns, armed: None, _here: PhantomData }
 }
 
 struct Timer {
     at_ns: u64,
-    key: Option<TimerKey>,
+    /// The core's number and the key there: the thread may be another core by the time of the drop,
+    /// with a timer of the same key.
+    armed: Option<(u64, TimerKey)>,
+    /// A timer belongs to the thread of its core.
+    _here: PhantomData<*const ()>,
 }
 
 impl Future for Timer {
@@ -74,27 +79,32 @@ impl Future for Timer {
         if clock::now().as_nanos() >= self.at_ns {
             return Poll::Ready(());
         }
-        let at_ns = self.at_ns;
-        let key = super::with_core(|core| {
+        let Self { at_ns, armed, .. } = &mut *self;
+        super::with_core(|core| {
             let mut timers = core.timers.borrow_mut();
-            match self.key {
-                Some(key) => {
+            match *armed {
+                Some((number, key)) => {
+                    assert_eq!(number, core.number(), "a timer waits on one core");
                     timers.renew(key, context.waker());
-                    key
                 }
-                None => timers.insert(at_ns, context.waker().clone()),
+                None => {
+                    let key = timers.insert(*at_ns, context.waker().clone());
+                    *armed = Some((core.number(), key));
+                }
             }
         });
-        self.key = Some(key);
         Poll::Pending
     }
 }
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        if let Some(key) = self.key {
+        if let Some((number, key)) = self.armed {
             // Where the core is gone its timers are, too.
-            let waker = super::try_with_core(|core| core.timers.borrow_mut().remove(key));
+            let waker = super::try_with_core(|core| {
+                let is_its_core = number == core.number();
+                is_its_core.then(|| core.timers.borrow_mut().remove(key))
+            });
             drop(waker);
         }
     }
