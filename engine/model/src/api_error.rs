@@ -198,6 +198,12 @@ pub enum RecordError {
     },
     /// Our fault: the log did not take the record.
     InternalFailure,
+    /// The disk has no room for it. Kinesis knows no such error, so its clients are told of an
+    /// internal failure and try again; who embeds the engine is told the reason by `Display`.
+    DiskFull {
+        /// What the shard's log needs to go on, bytes.
+        needed_bytes: u64,
+    },
 }
 
 impl RecordError {
@@ -206,7 +212,7 @@ impl RecordError {
     pub fn code(self) -> &'static str {
         match self {
             Self::ThroughputExceeded { .. } => THROUGHPUT_EXCEEDED,
-            Self::InternalFailure => INTERNAL_FAILURE,
+            Self::InternalFailure | Self::DiskFull { .. } => INTERNAL_FAILURE,
         }
     }
 
@@ -216,6 +222,23 @@ impl RecordError {
         RecordErrorMessage { error: self, stream }
     }
 }
+
+/// The reason, for who embeds the engine; Kinesis's text is that of [`RecordError::message`].
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ThroughputExceeded { shard } => write!(f, "the rate of shard {shard} is used up"),
+            Self::InternalFailure => f.write_str("the log did not take the record"),
+            Self::DiskFull { needed_bytes } => write!(
+                f,
+                "the disk is full: {needed_bytes} bytes are needed to go on; delete a stream, keep \
+                 records for a shorter time, or free space on the file system of the data folder",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for RecordError {}
 
 /// The text of a [`RecordError`]; AWS's, quoted in public issues (2015 to 2019).
 #[derive(Clone, Copy, Debug)]
@@ -230,7 +253,9 @@ impl fmt::Display for RecordErrorMessage<'_> {
             RecordError::ThroughputExceeded { shard } => {
                 write!(f, "Rate exceeded for shard {shard} in stream {}.", self.stream)
             }
-            RecordError::InternalFailure => f.write_str(INTERNAL_FAILURE_TEXT),
+            RecordError::InternalFailure | RecordError::DiskFull { .. } => {
+                f.write_str(INTERNAL_FAILURE_TEXT)
+            }
         }
     }
 }

@@ -86,7 +86,7 @@ fn check_room(log: &LogInner, state: &State, bytes: usize) -> Result<(), AppendE
         return Ok(());
     }
     match log.pool.is_out_of_space() {
-        true => Err(AppendError::DiskFull),
+        true => Err(AppendError::DiskFull { needed_bytes: log.options.segment_bytes }),
         false => Err(AppendError::Busy),
     }
 }

@@ -15,7 +15,10 @@ pub enum AppendError {
     /// Too many bytes wait already, or the next segment is not ready: wait for `Log::room`.
     Busy,
     /// The disk has no room for another segment. Reads go on; freed space brings writes back.
-    DiskFull,
+    DiskFull {
+        /// What the next segment needs, bytes.
+        needed_bytes: u64,
+    },
     /// A record, its key and its headers do not fit a frame.
     RecordTooLarge {
         /// What the frame would take, bytes.
@@ -39,7 +42,11 @@ impl fmt::Display for AppendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             AppendError::Busy => write!(f, "the log is busy: too many bytes wait to be written"),
-            AppendError::DiskFull => write!(f, "the disk is full: no room for another segment"),
+            AppendError::DiskFull { needed_bytes } => write!(
+                f,
+                "the disk is full: the next segment needs {needed_bytes} bytes; what is deleted or \
+                 expires frees them",
+            ),
             AppendError::RecordTooLarge { frame_bytes } => {
                 write!(f, "a record needs a frame of {frame_bytes} bytes, more than a segment has")
             }

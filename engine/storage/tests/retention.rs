@@ -234,14 +234,14 @@ fn a_full_disk_refuses_before_anything_is_torn_and_freed_space_brings_writes_bac
                 Err(error) => break error,
             }
         };
-        assert!(matches!(error, AppendError::DiskFull), "{error}");
+        assert!(matches!(error, AppendError::DiskFull { needed_bytes: SEGMENT_BYTES }), "{error}");
         assert_eq!(log.shard(goes).next_index, acknowledged * 10, "a refusal takes no index");
         assert_eq!(log.failure(), None);
         assert!(file_bytes(&seen) > 17 * SEGMENT_BYTES);
         clock::sleep(Duration::from_secs(30)).await;
         assert!(matches!(
             append(&log, batch(stays, 0, 50, 5_000)).await,
-            Err(AppendError::DiskFull)
+            Err(AppendError::DiskFull { .. })
         ));
         // What is deleted makes room.
         log.delete_shard(goes);

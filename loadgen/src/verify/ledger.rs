@@ -136,7 +136,7 @@ impl Ledger {
                         self.states.set(call.first.sequence + ordinal, State::Absent);
                     }
                 }
-                Err(RecordError::InternalFailure) => {}
+                Err(RecordError::InternalFailure | RecordError::DiskFull { .. }) => {}
             }
         }
     }

@@ -259,7 +259,7 @@ impl Account {
                         self.record(Kind::Throttle, done_ns - tick);
                     }
                 }
-                Err(RecordError::InternalFailure) => {
+                Err(RecordError::InternalFailure | RecordError::DiskFull { .. }) => {
                     self.counters.failed_records += u64::from(is_measured);
                 }
             }

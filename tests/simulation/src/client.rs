@@ -172,7 +172,7 @@ impl Client {
         let world = &session.world;
         world.tell(|| format!("log {log} refuses: {error}"));
         let is_right = match error {
-            AppendError::DiskFull => {
+            AppendError::DiskFull { .. } => {
                 world.note_refused_as_full();
                 world.may_be_full()
             }

@@ -107,6 +107,12 @@ fn records_refused_alone() {
         "Rate exceeded for shard shardId-000000000017 in stream orders under account 123456789012.",
     );
     check(RecordError::InternalFailure, "InternalFailure", "Internal service failure.");
+    // The wire knows no full disk.
+    let full = RecordError::DiskFull { needed_bytes: 4096 };
+    check(full, "InternalFailure", "Internal service failure.");
+    let reason = "the disk is full: 4096 bytes are needed to go on; delete a stream, keep records for \
+                  a shorter time, or free space on the file system of the data folder";
+    assert_eq!(full.to_string(), reason);
 }
 
 #[test]

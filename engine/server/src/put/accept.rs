@@ -50,8 +50,14 @@ struct Accepted {
     acknowledgement: Acknowledgement,
 }
 
+/// A share of which its log takes nothing.
+struct Declined {
+    positions: Vec<u32>,
+    error: RecordError,
+}
+
 async fn take(owner: &Rc<Owner>, message: PutMessage, permit: Permit) {
-    let Some((outcomes, shares)) = admit(owner, &message) else {
+    let Some((mut outcomes, shares)) = admit(owner, &message) else {
         reply(owner, message, None);
         return;
     };
@@ -61,7 +67,12 @@ async fn take(owner: &Rc<Owner>, message: PutMessage, permit: Permit) {
             continue;
         }
         let log = owner.logs[ordinal].log.as_ref().expect("a refused log admits nothing");
-        accepted.extend(submit(owner, log, ordinal, &message, share).await);
+        match submit(owner, log, ordinal, &message, share).await {
+            Ok(share) => accepted.push(share),
+            Err(Declined { positions, error }) => {
+                positions.iter().for_each(|position| outcomes[*position as usize] = Err(error));
+            }
+        }
     }
     let owner = Rc::clone(owner);
     drop(task::spawn(async move {
@@ -132,20 +143,23 @@ fn append_record(record: &RoutedRecord, slot: storage::shard::ShardSlot) -> Appe
     }
 }
 
-/// Appends a share, waiting for room. `None` if the log takes nothing of it.
+/// Appends a share, waiting for room.
+///
+/// # Errors
+/// What the records of the share are told if the log takes nothing of it.
 async fn submit(
     owner: &Owner,
     log: &Log,
     ordinal: usize,
     message: &PutMessage,
     mut share: Share,
-) -> Option<Accepted> {
+) -> Result<Accepted, Declined> {
     loop {
         let records = std::mem::take(&mut share.records);
         let append = Append { payload: Arc::clone(&message.payload), records };
         match log.append(append) {
             Ok(acknowledgement) => {
-                return Some(Accepted { positions: share.positions, acknowledgement });
+                return Ok(Accepted { positions: share.positions, acknowledgement });
             }
             Err(AppendError::Busy) => {
                 count(&owner.counters.busy_waits);
@@ -154,15 +168,23 @@ async fn submit(
             Err(AppendError::Refused { key, .. }) => {
                 refuse(owner, ordinal, message, key, &mut share.positions);
             }
+            Err(AppendError::DiskFull { needed_bytes }) => {
+                let error = RecordError::DiskFull { needed_bytes };
+                return Err(Declined { positions: share.positions, error });
+            }
             // The outcomes say "internal failure", which clients try again.
             Err(
-                AppendError::DiskFull
-                | AppendError::RecordTooLarge { .. }
-                | AppendError::Failed(_)
-                | AppendError::ShutDown,
-            ) => return None,
+                AppendError::RecordTooLarge { .. } | AppendError::Failed(_) | AppendError::ShutDown,
+            ) => {
+                let error = RecordError::InternalFailure;
+                return Err(Declined { positions: share.positions, error });
+            }
         }
-        share.records = rebuild(owner, ordinal, message, &share.positions)?;
+        let Some(records) = rebuild(owner, ordinal, message, &share.positions) else {
+            let error = RecordError::InternalFailure;
+            return Err(Declined { positions: share.positions, error });
+        };
+        share.records = records;
     }
 }
 
