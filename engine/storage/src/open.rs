@@ -69,6 +69,8 @@ pub(crate) async fn open(
     };
     let (scanned_bytes, damage) = (tail.scanned_bytes, tail.damage.clone());
     let shard_count = tail.shards.count();
+    // Only now: a log that cannot go on without a free file needs it more.
+    pool.set_reserve_aside();
     let inner = Rc::new(assemble(options, pool, segments, tail, phase));
     let retention_pause = inner.retention.pause();
     let took = clock::now() - started;

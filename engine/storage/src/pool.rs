@@ -20,6 +20,8 @@ use crate::catalog::{CatalogClient, CatalogError, FileEntry, Mutation, SegmentEn
 use crate::options::{FlushMethod, LogOptions};
 use crate::planted::{Bug, planted};
 
+mod reserve;
+
 /// Zeros are written in pieces of this size, bytes: what an append waits behind at most.
 const ZERO_PIECE_BYTES: usize = 256 << 10;
 /// Pieces of zeros in flight where somebody waits for the segment.
@@ -34,7 +36,7 @@ const LATE_COMMIT_AFTER: Duration = Duration::from_millis(50);
 
 /// How fast a file is written with zeros.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Pace {
+pub(crate) enum Pace {
     /// As fast as the disk.
     Full,
     /// No faster than the log itself is written, unless that waits: the device's queue is first of
@@ -81,8 +83,8 @@ pub(crate) struct Pool {
     /// Bytes of all frames since the log was opened, and news of it.
     appended_bytes: Cell<u64>,
     appended: Notify,
-    /// A segment is being made ready.
-    is_preparing: Cell<bool>,
+    /// Files that are being made.
+    preparing: Cell<usize>,
     /// The log is at its end: no more are made.
     is_stopping: Cell<bool>,
     catalog: CatalogClient,
@@ -92,6 +94,8 @@ pub(crate) struct Pool {
 struct Files {
     ready: VecDeque<Ready>,
     free: Vec<FileEntry>,
+    /// A free file that no segment is made of: a full disk's rewriting gets its space.
+    reserve: Option<FileEntry>,
     next_segment: u64,
     next_file: u32,
 }
@@ -128,7 +132,8 @@ impl Pool {
         next_segment: u64,
         next_file: u32,
     ) -> Pool {
-        let files = Files { ready: VecDeque::new(), free, next_segment, next_file };
+        let ready = VecDeque::new();
+        let files = Files { ready, free, reserve: None, next_segment, next_file };
         Pool {
             files: RefCell::new(files),
             wanted: Notify::new(),
@@ -146,7 +151,7 @@ impl Pool {
             trim_at: Cell::new(None),
             appended_bytes: Cell::new(0),
             appended: Notify::new(),
-            is_preparing: Cell::new(false),
+            preparing: Cell::new(0),
             is_stopping: Cell::new(false),
             catalog,
         }
@@ -204,14 +209,22 @@ impl Pool {
     /// # Errors
     /// The disk's or the catalog's. A full disk is not an error: `is_out_of_space` says so.
     pub(crate) async fn prepare(&self, bytes: u64) -> Result<(), CatalogError> {
+        self.until_stopped(self.prepare_one(bytes)).await
+    }
+
+    /// Runs one step of making files, unless the log is at its end; `stop` waits for it.
+    async fn until_stopped(
+        &self,
+        step: impl Future<Output = Result<(), CatalogError>>,
+    ) -> Result<(), CatalogError> {
         if self.is_stopping.get() {
             return Ok(());
         }
-        self.is_preparing.set(true);
-        let prepared = self.prepare_one(bytes).await;
-        self.is_preparing.set(false);
+        self.preparing.set(self.preparing.get() + 1);
+        let done = step.await;
+        self.preparing.set(self.preparing.get() - 1);
         self.changed.notify_all();
-        prepared
+        done
     }
 
     /// Makes no more segments ready, and returns when nothing is written for one.
@@ -220,7 +233,7 @@ impl Pool {
         self.appended.notify_all();
         loop {
             let changed = self.changed.notified();
-            if !self.is_preparing.get() {
+            if self.preparing.get() == 0 {
                 return;
             }
             changed.await;
@@ -388,12 +401,13 @@ impl Pool {
         self.appended.notify_all();
     }
 
-    /// Adds free files of zeros until there are `count` segments ready or free, or the disk is
-    /// full. Returns how many there are.
+    /// Makes the reserve, then adds free files of zeros until there are `count` segments ready or
+    /// free, or the disk is full. Returns how many there are.
     ///
     /// # Errors
     /// The disk's or the catalog's.
     pub(crate) async fn stock(&self, count: usize) -> Result<usize, CatalogError> {
+        self.make_reserve(Pace::Full).await?;
         while self.stocked() < count {
             let Some((entry, _file)) = self.create(self.segment_bytes, Pace::Full).await? else {
                 break;
@@ -413,6 +427,10 @@ impl Pool {
     /// Takes back a file that the manifest has as free, to be recycled or trimmed.
     pub(crate) fn give_back(&self, entry: FileEntry) {
         let can_be_used = entry.bytes == self.segment_bytes;
+        if can_be_used && self.lacks_reserve() {
+            self.files.borrow_mut().reserve = Some(entry);
+            return;
+        }
         self.files.borrow_mut().free.push(entry);
         // A file of another size helps only when it is removed.
         if can_be_used {
@@ -486,10 +504,11 @@ impl Pool {
         self.catalog.commit(mutations).await
     }
 
-    /// Bytes of the files that are ready or free.
+    /// Bytes of the files that are ready or free, and of the reserve.
     pub(crate) fn file_bytes(&self) -> u64 {
         let files = self.files.borrow();
         let ready = files.ready.iter().map(|ready| ready.entry.bytes);
-        ready.chain(files.free.iter().map(|free| free.bytes)).sum()
+        let free = files.free.iter().chain(&files.reserve).map(|free| free.bytes);
+        ready.chain(free).sum()
     }
 }

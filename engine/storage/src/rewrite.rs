@@ -24,6 +24,7 @@
 //! Memory: an arena of the run's kept bytes, at most `LogOptions::rewriting_bytes_max` with the
 //! buffers around it. Budget: each byte read once and written once, nothing zeroed.
 
+use std::path::Path;
 use std::rc::Rc;
 
 use runtime::file::{self, Access, File, IoError, IoErrorKind};
@@ -93,7 +94,10 @@ pub(crate) async fn rewrite(
             SegmentEntry { last: last.last, file, generation: 1, bytes, clustered: true, ..*first };
         (entry, log.pool.path(file))
     };
-    let written = write(log, &path, &image, &entry, &chain).await;
+    let written = match create(log, &path, entry.bytes).await? {
+        Ok(file) => write(log, file, &image, &entry, &chain).await,
+        Err(error) => Err(error),
+    };
     *arena = image.into_arena();
     let table = match written {
         Ok(table) => table,
@@ -194,16 +198,38 @@ fn count_read(log: &LogInner, bytes: u64) {
     log.state.borrow_mut().stats.read_bytes += bytes;
 }
 
+/// Makes the new file; on a full disk in the space of the log's reserve, for more is freed than is
+/// written.
+///
+/// # Errors
+/// The catalog's.
+async fn create(
+    log: &LogInner,
+    path: &Path,
+    bytes: u64,
+) -> Result<Result<File, IoError>, CatalogError> {
+    assert!(bytes.is_multiple_of(BLOCK_BYTES as u64));
+    let error = match file::create(path, Access::ReadWrite, bytes).await {
+        Err(error) if matches!(error.kind, IoErrorKind::NoSpace) => error,
+        other => return Ok(other),
+    };
+    if let Err(error) = remove_left(path).await {
+        return Ok(Err(error));
+    }
+    match log.pool.give_up_reserve().await? {
+        true => Ok(file::create(path, Access::ReadWrite, bytes).await),
+        false => Ok(Err(error)),
+    }
+}
+
 /// Writes the new file and makes it and its name durable.
 async fn write(
     log: &LogInner,
-    path: &std::path::Path,
+    file: File,
     image: &Image,
     entry: &SegmentEntry,
     chain: &Footer,
 ) -> Result<Table, IoError> {
-    assert!(entry.bytes.is_multiple_of(BLOCK_BYTES as u64));
-    let file: File = file::create(path, Access::ReadWrite, entry.bytes).await?;
     let table = output::write(&file, image, entry, chain, log.options.life).await?;
     if !planted(Bug::FreeOldBeforeNewDurable) {
         file.flush().await?;
@@ -214,11 +240,14 @@ async fn write(
 
 /// Removes what a rewriting that failed has left. What cannot be removed either is removed when the
 /// log is opened next, as a file that the manifest does not know. Returns the error to be told.
-async fn given_up(path: &std::path::Path, error: IoError) -> IoError {
-    let removed = match file::exists(path).await {
+async fn given_up(path: &Path, error: IoError) -> IoError {
+    remove_left(path).await.err().unwrap_or(error)
+}
+
+async fn remove_left(path: &Path) -> Result<(), IoError> {
+    match file::exists(path).await {
         Ok(true) => file::remove(path).await,
         Ok(false) => Ok(()),
         Err(error) => Err(error),
-    };
-    removed.err().unwrap_or(error)
+    }
 }

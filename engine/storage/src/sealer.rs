@@ -66,6 +66,8 @@ pub(crate) async fn seal_forever(log: Rc<LogInner>) {
         committer::pump(&log);
         log.room.notify_all();
         log.sealed.notify_all();
+        // Now there is something to rewrite: the log wants a reserve.
+        log.pool.wanted.notify_all();
     }
 }
 

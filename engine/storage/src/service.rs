@@ -11,6 +11,7 @@ use runtime::task;
 use crate::catalog::CatalogError;
 use crate::committer;
 use crate::open::spawn;
+use crate::pool::Pace;
 use crate::retention;
 use crate::sealer;
 use crate::state::LogInner;
@@ -29,18 +30,25 @@ pub(crate) fn start(log: &Rc<LogInner>) {
     drop(task::spawn_background(retention::keep_forever(log.clone())));
 }
 
-/// Keeps the configured number of segments ready.
+/// Keeps the configured number of segments ready, and a reserve where there is something to
+/// rewrite: that comes first, unless appends wait, for on a disk that fills up it must be there.
 async fn prepare_forever(log: Rc<LogInner>) {
     loop {
         let wanted = log.pool.wanted.notified();
         if log.is_finished() {
             return;
         }
-        if log.pool.ready_count() >= log.options.spare_segments {
+        let ready = log.pool.ready_count();
+        let needs_reserve = log.segments.count() > 0 && log.pool.lacks_reserve();
+        let done = if needs_reserve && ready > 0 {
+            log.pool.make_reserve(Pace::Appends).await
+        } else if ready < log.options.spare_segments {
+            log.pool.prepare(log.options.segment_bytes).await
+        } else {
             wanted.await;
             continue;
-        }
-        match log.pool.prepare(log.options.segment_bytes).await {
+        };
+        match done {
             Ok(()) => {}
             Err(CatalogError::Io(error)) => return committer::fail(&log, error),
             // The folder is being shut down; nothing more is prepared.
