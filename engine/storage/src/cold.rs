@@ -89,7 +89,9 @@ impl Cold {
     }
 
     /// The records from `wanted.from` on, or from the first behind it that has not expired, as far
-    /// as `limit` goes. `None` if all of them have expired.
+    /// as `limit` goes. `None` if all of them have expired. Without `is_first` the reader has
+    /// records already, and gets none that would have to be waited for: else one call could have
+    /// the whole log rewritten.
     ///
     /// # Errors
     /// `Damaged` if the first of them cannot be read, `Missing` if no segment holds it and nothing
@@ -112,7 +114,10 @@ impl Cold {
         let place = loop {
             let is_behind = |row: &Row| row.next_index > from;
             let low = wanted.horizon_segment;
-            let found = self.ordered_first_where(log, wanted.key, low, is_behind).await?;
+            let found = match is_first {
+                true => self.ordered_first_where(log, wanted.key, low, is_behind).await?,
+                false => self.first_where(wanted.key, low, is_behind).await?,
+            };
             // A sealed segment may be in memory as well.
             let held_from = found.as_ref().map_or(u64::MAX, |place| place.row.first_index());
             let gap = from..held_from.min(wanted.end);
@@ -129,7 +134,10 @@ impl Cold {
             from = place.row.next_index;
         };
         if !self.tables.shape(&place.segment).await?.has_postings {
-            return self.read_image(&place, &wanted, limit, is_first).await.map(Some);
+            return match is_first {
+                true => self.read_image(&place, &wanted, limit).await.map(Some),
+                false => Ok(Some(Vec::new())),
+            };
         }
         let stream = Stream::new(self, wanted, &place).await?;
         let chunks = self.read_stream(stream, wanted, limit, is_first).await?;
@@ -188,17 +196,18 @@ impl Cold {
         Ok(found)
     }
 
-    /// Reads from the image of a segment whose parts are too small to be read one by one.
+    /// Reads from the image of a segment whose parts are too small to be read one by one; for a
+    /// reader that has nothing yet.
     async fn read_image(
         &self,
         place: &Place,
         wanted: &Wanted,
         limit: &mut ReadLimit,
-        mut is_first: bool,
     ) -> Result<Vec<Chunk>, ReadError> {
         let image = self.images.get(self, &place.segment).await?;
         let mut next = wanted.from.max(place.row.first_index());
         let mut chunks = Vec::new();
+        let mut is_first = true;
         for part in image.parts(wanted.key, next) {
             if part.first_index > next {
                 break;

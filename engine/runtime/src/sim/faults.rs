@@ -133,6 +133,8 @@ pub struct Counts {
     pub operations: u64,
     /// Reads submitted.
     pub reads: u64,
+    /// Bytes of the reads submitted.
+    pub read_bytes: u64,
     /// Writes submitted.
     pub writes: u64,
     /// Bytes of the writes submitted.

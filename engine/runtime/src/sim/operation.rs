@@ -150,6 +150,7 @@ impl State {
         done: Rc<Slot<Buffer>>,
     ) -> Submitted {
         self.counts.reads += 1;
+        self.counts.read_bytes += bytes as u64;
         let latency_ns = self.faults.read_latency.draw_ns(&mut self.random, &mut self.counts);
         let fails = self.strikes(Fault::ReadError);
         self.tree.file(node).users += 1;
