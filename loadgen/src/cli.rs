@@ -46,6 +46,9 @@ pub struct Cli {
     /// What to do; the default run where nothing is said.
     #[command(subcommand)]
     pub command: Option<Command>,
+    /// Keep the results of the default run among those that are committed
+    #[arg(long)]
+    pub publish: bool,
     /// Flags that every command has.
     #[command(flatten)]
     pub shared: SharedFlags,
@@ -414,7 +417,8 @@ mod tests {
         assert!(!cli.shared.json);
         let cli = parse("--json --no-color --tag a=b --tag c=d=e").unwrap();
         assert!(cli.command.is_none());
-        assert!(cli.shared.json);
+        assert!(cli.shared.json && !cli.publish);
+        assert!(parse("--publish").unwrap().publish);
         assert_eq!(cli.shared.tag[1], Tag { key: "c".to_owned(), value: "d=e".to_owned() });
     }
 

@@ -19,12 +19,12 @@ fn main() -> std::process::ExitCode {
     let code = match &cli.command {
         None => {
             let options = RunOptions { search: true, ..options(&RunFlags::default(), &cli.shared) };
-            carry_out(&Scenario::default_run(), &options, &cli.shared, false)
+            carry_out(&Scenario::default_run(), &options, &cli.shared, cli.publish)
         }
         Some(Command::Run(flags)) => match resolve(flags) {
             Ok(scenario) => {
                 let options = options(flags, &cli.shared);
-                carry_out(&scenario, &options, &cli.shared, flags.publish)
+                carry_out(&scenario, &options, &cli.shared, flags.publish || cli.publish)
             }
             Err(sentence) => end(ExitCode::Usage, &sentence),
         },

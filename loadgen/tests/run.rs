@@ -42,6 +42,8 @@ fn carry_out(name: &str, plant: &[&str], change: impl FnOnce(&mut Scenario)) -> 
     };
     let ran = run(&scenario, &options).unwrap_or_else(|failure| panic!("{}", failure.sentence));
     assert!(!data.exists(), "the data folder goes with the run");
+    let generator = &ran.environment.resources.generator;
+    assert!(generator.cpu_pct.is_some_and(|pct| pct > 0.0), "{generator:?}");
     drop(turn);
     ran.outcome
 }

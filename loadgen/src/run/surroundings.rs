@@ -1,7 +1,7 @@
 //! The machine around a run: whether it is calm, what it can do before and after, what was used.
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gyre::embed::{CoreStats, FlushMethod, LogCounters};
@@ -27,7 +27,7 @@ use crate::scenario::{Durability, LimitsSetting, Scenario};
 
 /// What must be free on the disk.
 const FREE_BYTES_MIN: u64 = 4 << 30;
-/// The probes' file; kept and used again.
+/// How the name of the probes' file begins.
 const PROBE_FILE: &str = "loadgen-probe";
 /// Records a second of one shard.
 const SHARD_RECORDS_PER_S: f64 = 1_000.0;
@@ -38,6 +38,7 @@ pub(super) struct Surroundings {
     preflight: Preflight,
     /// `None` where nothing is to be probed.
     plan: Option<ProbePlan>,
+    probe_file: Option<ProbeFile>,
     before: ProbeFigures,
 }
 
@@ -76,7 +77,8 @@ impl Surroundings {
             none if none.is_empty() => "the machine is calm".to_owned(),
             complaints => complaints.join("; "),
         });
-        let mut plan = ProbePlan::new(home().join(PROBE_FILE));
+        let file = ProbeFile::new();
+        let mut plan = ProbePlan::new(file.path.clone());
         plan.cpu = places.engine_cpus.first().copied();
         plan.other_cpu = places.generator_cpus.first().copied();
         plan.flush = match (scenario.stream.durability, flush) {
@@ -86,13 +88,15 @@ impl Surroundings {
         };
         let before = probed(&plan, live);
         interrupted()?;
-        Ok(Surroundings { preflight, plan: Some(plan), before })
+        Ok(Surroundings { preflight, plan: Some(plan), probe_file: Some(file), before })
     }
 
     /// Everything about the machine, once the run is over. Blocks; not to be called on a core.
     pub(super) fn environment(self, run: &Run<'_>, live: &mut Live) -> Environment {
         let plan = self.plan.filter(|_| !signal::is_interrupted());
         let after = plan.map(|plan| probed(&plan, live));
+        // Before anybody asks git whether its checkout is as it was.
+        drop(self.probe_file);
         let probes = Probes::new(self.before, after);
         let work = work(run);
         let mut reasons = Reasons::default();
@@ -121,6 +125,26 @@ impl Surroundings {
             },
             resources: Resources { server, generator, host },
         }
+    }
+}
+
+/// The file that the probes write and read, this process's own: of one size, made by the first of them
+/// and used again by the second. It goes with this value.
+struct ProbeFile {
+    path: PathBuf,
+}
+
+impl ProbeFile {
+    /// Where it will be.
+    fn new() -> ProbeFile {
+        ProbeFile { path: home().join(format!("{PROBE_FILE}-{}", std::process::id())) }
+    }
+}
+
+impl Drop for ProbeFile {
+    fn drop(&mut self) {
+        // Where the probe could not make it there is none, and its sentence stands in the figures.
+        drop(std::fs::remove_file(&self.path));
     }
 }
 
@@ -214,4 +238,19 @@ pub(super) fn complaints(environment: &Environment) -> Vec<String> {
 pub(super) fn notes(environment: &Environment) -> Vec<String> {
     let passing = environment.preflight.passing_complaints();
     passing.into_iter().map(|sentence| format!("before the run: {sentence}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_probes_file_goes_with_its_value_whether_it_was_made_or_not() {
+        let file = ProbeFile::new();
+        let path = file.path.clone();
+        std::fs::write(&path, "probed").unwrap();
+        drop(file);
+        assert!(!path.exists());
+        drop(ProbeFile { path });
+    }
 }

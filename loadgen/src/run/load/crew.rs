@@ -154,7 +154,7 @@ struct Wires {
     start: Reply<clock::Instant>,
     /// The worker is done; what it had acknowledged.
     done: ReplySender<Vec<u64>>,
-    /// What all had acknowledged.
+    /// What all had acknowledged; a core lives until then.
     acked: Reply<Arc<[u64]>>,
 }
 
@@ -175,6 +175,8 @@ impl Seat {
         let Some(consumers) = consumers else {
             let worked = prepared.work(start).await;
             done.send(Vec::new());
+            // The meters find the CPU time of threads that live only. Who hears nothing is not waited for.
+            drop(acked.await);
             return Some(Left { worked, consumed: None });
         };
         let consuming = task::spawn(consumers.run(start, acked));
