@@ -1,7 +1,7 @@
 //! What a user types. Each row has the flags that change its figures, with the row's own defaults.
 
 use clap::{Args, Parser, Subcommand};
-use loadgen::amount::{parse_bytes, parse_span};
+use loadgen::amount::{parse_bytes, parse_count_from_one, parse_span};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,6 +11,8 @@ Examples:
   rows cold-read --shards 1          one shard, against the disk's sequential reading
   rows retention --gib 10 --delete   99 % deleted: how soon the disk is free
   rows start --gib 20 --json         killed while it appends: how soon it serves again
+  rows memory --gib 10               10,000 shards and stalled followers: resident memory
+  rows cpu                           a record's CPU with 10,000 shards, against one
 
 Exit codes: 0 the gates hold, 2 usage, 3 a gate does not hold, 6 could not run (the last sentence says
 why), 130 interrupted. The data folder goes at the end, also then, unless --keep.";
@@ -67,6 +69,14 @@ pub(crate) enum Row {
     /// At an eighth of the log, at half of it, and at all of it: time until the first GetRecords has
     /// an answer and the first put its acknowledgement, and the bytes that recovery read.
     Start(StartFlags),
+    /// Appends to many shards while followers stand still, lets these catch up, and reads cold.
+    ///
+    /// The highest resident memory of the process, caller and batches included, against the bound.
+    Memory(MemoryFlags),
+    /// Puts at one rate to many shards and to one, in alternating pairs of loadgen's runs.
+    ///
+    /// CPU time of the engine's threads, user and system, for an acknowledged record.
+    Cpu(CpuFlags),
     /// Appends until somebody kills it; `start` runs it.
     #[command(hide = true)]
     Appender(AppenderFlags),
@@ -124,6 +134,43 @@ pub(crate) struct StartFlags {
     /// Data of a record
     #[arg(long, value_name = "B", value_parser = parse_bytes, default_value = "1000")]
     pub record_bytes: u64,
+}
+
+/// `rows memory`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct MemoryFlags {
+    /// Size of the log, GiB
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = parse_gib)]
+    pub gib: f64,
+    /// Shards
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = from_one())]
+    pub shards: u32,
+    /// Data of a record
+    #[arg(long, value_name = "B", value_parser = parse_bytes, default_value = "100")]
+    pub record_bytes: u64,
+    /// Followers that take nothing until all is put, each of another shard
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = from_one())]
+    pub stalled: u32,
+}
+
+/// `rows cpu`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct CpuFlags {
+    /// Records offered each second
+    #[arg(long, value_name = "R", default_value = "500k", value_parser = parse_count_from_one)]
+    pub rate: u64,
+    /// Shards, against one
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = from_one())]
+    pub shards: u32,
+    /// Data of a record
+    #[arg(long, value_name = "B", value_parser = parse_bytes, default_value = "100")]
+    pub record_bytes: u64,
+    /// How long each run is measured
+    #[arg(long, value_name = "T", value_parser = parse_span, default_value = "5s")]
+    pub duration: Duration,
+    /// Pairs of runs
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = from_one())]
+    pub pairs: u32,
 }
 
 /// The process that `start` kills.

@@ -14,6 +14,7 @@ mod fill;
 mod place;
 mod read;
 mod report;
+mod resident;
 mod rig;
 mod rows;
 mod subject;
@@ -50,6 +51,8 @@ fn measure(row: &Row, shared: &Shared) -> Result<Option<Report>, Failure> {
         Row::ColdRead(flags) => rows::cold_read::run(flags, shared),
         Row::Retention(flags) => rows::retention::run(flags, shared),
         Row::Start(flags) => rows::start::run(flags, shared),
+        Row::Memory(flags) => rows::memory::run(flags, shared),
+        Row::Cpu(flags) => rows::cpu::run(flags, shared),
         Row::Appender(_) => unreachable!("it has returned"),
     };
     report.map(Some)

@@ -51,6 +51,9 @@ pub(crate) enum Unit {
     /// 10⁶ bytes a second.
     #[serde(rename = "MB/s")]
     MegabytesPerSecond,
+    /// 10⁻⁶ seconds.
+    #[serde(rename = "us")]
+    Microseconds,
 }
 
 /// What a figure must be.
@@ -103,6 +106,7 @@ impl Unit {
             Unit::Ratio => format!("{value:.3}"),
             Unit::Bytes => format!("{:.2} MiB", value / f64::from(1 << 20)),
             Unit::Seconds => format!("{value:.3} s"),
+            Unit::Microseconds => format!("{value:.3} µs"),
             Unit::MegabytesPerSecond => format!("{value:.0} MB/s"),
         }
     }

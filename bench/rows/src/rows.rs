@@ -1,6 +1,8 @@
 //! The rows, one a file.
 
 pub(crate) mod cold_read;
+pub(crate) mod cpu;
+pub(crate) mod memory;
 pub(crate) mod retention;
 pub(crate) mod start;
 

@@ -110,6 +110,27 @@ fn start_after_a_kill() {
 }
 
 #[test]
+fn memory_with_followers_that_stand_still() {
+    let report = check("memory", &["memory", "--gib", "0.1", "--shards", "200", "--stalled", "8"]);
+    assert_eq!(value(&report, "records that stalled followers got, of those put"), 1.0);
+    let highest = value(&report, "highest resident memory");
+    assert!(highest >= value(&report, "highest by the last put"));
+    assert!(
+        value(&report, "highest by the last put") > value(&report, "resident before the engine")
+    );
+    assert!(report["samples"]["under_load"]["read"]["records"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn cpu_of_a_record() {
+    let load = ["--rate", "20k", "--duration", "1s", "--pairs", "1"];
+    let report = check("cpu", &[&["cpu", "--shards", "64"], &load[..]].concat());
+    assert!(value(&report, "a record's CPU, 64 shards, median") > 0.0);
+    assert!(value(&report, "many over one, median") > 0.0);
+    assert_eq!(report["samples"]["pairs"].as_array().unwrap().len(), 1);
+}
+
+#[test]
 fn ctrl_c_leaves_nothing_behind() {
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let data = folder("interrupted");
