@@ -69,6 +69,8 @@ const _: () = assert!(BACKGROUND_RUN_MIN.as_micros() * BACKGROUND_REST as u128 >
 /// What this driver keeps for the core of the current thread.
 pub(crate) struct Core {
     doorbell: Arc<Doorbell>,
+    /// What the doorbell's eventfd is read into; the read has it while it is in flight.
+    event: Cell<Option<Memory>>,
     tasks: RefCell<Tasks>,
     timers: RefCell<Timers>,
     ring: RefCell<Ring>,
@@ -111,6 +113,7 @@ pub(crate) fn prepare(name: &str, buffer_bytes: usize) -> Result<Rc<Core>, Start
     let helper = |duty| Helper::start(name, duty).map_err(|error| StartError::of_thread(&error));
     Ok(Rc::new(Core {
         doorbell: Arc::new(doorbell),
+        event: Cell::new(Some(Memory::zeroed(doorbell::EVENT_BYTES))),
         tasks: RefCell::new(Tasks::new()),
         timers: RefCell::default(),
         ring: RefCell::new(ring),
@@ -141,7 +144,6 @@ where
 {
     CORE.set(Some(Rc::clone(&core)));
     buffer::open_pool(core.buffer_bytes);
-    core.listen(Memory::zeroed(doorbell::EVENT_BYTES));
     let output = Rc::new(Cell::new(None));
     let place = Rc::clone(&output);
     let main = main();
@@ -175,24 +177,23 @@ impl Core {
         self.doorbell.number()
     }
 
-    /// Keeps a read of the doorbell's eventfd in flight. A ring that comes before the read is found
-    /// by it.
-    fn listen(&self, mut count: Memory) {
-        if self.ending.get() {
-            return;
-        }
+    /// Sees to it that a read of the doorbell's eventfd is in flight, or handed over by the same call
+    /// that sleeps: only sleep needs one, and a call of its own before the work that the ring was for
+    /// would make that work late. A ring that comes before the read is found by it.
+    fn listen(&self, ring: &mut Ring) {
+        let Some(mut count) = self.event.take() else { return };
         let event = types::Fd(self.doorbell.event().as_raw_fd());
         let bytes = u32::try_from(count.len()).expect("eight bytes");
         let entry = opcode::Read::new(event, count.as_mut_ptr(), bytes).build();
         let done = move |result: i32| {
             // EINTR and the like would be found again; a doorbell that cannot be read never rings.
             assert!(result > 0 || result == -libc::EINTR || result == -libc::EAGAIN);
-            with_core(|core| core.listen(count));
+            with_core(|core| core.event.set(Some(count)));
         };
         // SAFETY: the closure owns `count`, heap memory that does not move with it, of the length
         // told, initialised, and looked at by nobody else; the doorbell's descriptor lives as long
         // as the core, which waits for all operations before it ends.
-        unsafe { self.ring.borrow_mut().start(entry, Box::new(done)) };
+        unsafe { ring.start(entry, Box::new(done)) };
     }
 
     /// Between two turns: takes what has come, hands over what was started, or sleeps.
@@ -299,6 +300,7 @@ impl Core {
         if !self.doorbell.fall_asleep() {
             return ring.submit();
         }
+        self.listen(&mut ring);
         let deadline = self.timers.borrow().next_ns();
         ring.wait(deadline.map(|at_ns| Instant::from_nanos(at_ns) - clock::now()));
         self.doorbell.wake_up();

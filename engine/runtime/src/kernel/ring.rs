@@ -136,7 +136,7 @@ impl Ring {
         let timeout = timeout.map_or(SLEEP_MAX, |timeout| timeout.min(SLEEP_MAX));
         let span = Timespec::from(timeout);
         let arguments = SubmitArgs::new().timespec(&span);
-        // The read of the doorbell, which is always in flight, is no I/O that the CPU waits for.
+        // The read of the doorbell, in flight in every sleep, is no I/O that the CPU waits for.
         let is_idle = self.in_flight() <= 1 && self.ring.params().is_feature_no_iowait();
         let flags = if is_idle { EnterFlags::NO_IOWAIT } else { EnterFlags::empty() };
         let entered = self.ring.submitter().submit_with_args_and_flags(1, &arguments, flags);
