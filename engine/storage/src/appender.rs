@@ -129,8 +129,13 @@ fn enqueue(state: &mut State, options: &LogOptions, waiter: Waiter) {
         frame.closed = to < batch.records.len() || bytes >= options.frame_bytes;
         from = to;
     }
-    let frame = state.open.back_mut().expect("a batch has at least one record");
-    frame.waiters.push(waiter);
+    let is_own =
+        |frame: &&mut OpenFrame| frame.runs.iter().any(|run| Rc::ptr_eq(&run.batch, &batch));
+    let frame = match planted(Bug::AcksSplitBatchWithItsFirstFrame) {
+        false => state.open.back_mut(),
+        true => state.open.iter_mut().find(is_own),
+    };
+    frame.expect("a batch has at least one record").waiters.push(waiter);
 }
 
 /// How many records from `from` on fit a frame that has `bytes` already: one past the last, the

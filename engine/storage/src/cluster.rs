@@ -14,6 +14,7 @@
 use std::collections::BTreeMap;
 
 use crate::life::ShardLife;
+use crate::planted::{Bug, planted};
 use crate::shard::ShardKey;
 use crate::table::Row;
 
@@ -60,6 +61,9 @@ impl Selection {
     /// Adds the next row of the segment, in the order of its table. `life` is what is wanted of
     /// the shard; `None` for one that was deleted.
     pub fn add(&mut self, row: &Row, life: Option<ShardLife>) {
+        if row.count == 0 && planted(Bug::RewriteSkipsSilentRows) {
+            return;
+        }
         if let Some(kept) = self.kept.get_mut(&row.key) {
             // What follows kept records is kept too, or a shard would have a gap.
             kept.next_index = row.next_index;

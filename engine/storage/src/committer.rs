@@ -154,7 +154,10 @@ pub(crate) fn table_rows(
     active: &LiveSegment,
 ) -> (Vec<ShardSlot>, Vec<table::Row>) {
     let segment = active.entry.first;
-    let written = shards.by_key().filter(|(_, shard)| shard.sealed_index > 0 || shard.damaged);
+    let of_damaged = !planted(Bug::DamagedWithoutRecordsHasNoRow);
+    let written = shards
+        .by_key()
+        .filter(|(_, shard)| shard.sealed_index > 0 || (shard.damaged && of_damaged));
     let rows = written.map(|(slot, shard)| {
         let head = active.index.head(slot);
         let row = table::Row {
@@ -186,7 +189,10 @@ fn header(log: &LogInner, state: &State, kind: FrameKind, base_ms: u64) -> Frame
         kind,
         previous: state.last_checksum,
         number: state.next_frame,
-        durable_frames: state.durable_frames,
+        durable_frames: match planted(Bug::HeaderCallsWrittenDurable) {
+            false => state.durable_frames,
+            true => state.written_frames(),
+        },
         segment: active.entry.first,
         base_ms,
         life: log.options.life,
@@ -501,6 +507,11 @@ fn advance_shards(log: &LogInner, state: &mut State, frame: &InFlight) {
 }
 
 fn acknowledge(waiter: Waiter) {
+    if planted(Bug::AcksSplitBatchWithItsFirstFrame) {
+        let batch = &waiter.batch;
+        let appended = Appended { indices: batch.indices.clone(), arrival_ms: batch.arrival_ms };
+        return waiter.done.send(Ok(appended));
+    }
     let batch = Rc::into_inner(waiter.batch).expect("frames in flight hold no batch");
     let appended = Appended { indices: batch.indices, arrival_ms: batch.arrival_ms };
     waiter.done.send(Ok(appended));
@@ -553,7 +564,8 @@ pub(crate) fn mark(log: &Rc<LogInner>) {
     let submission = {
         let mut state = log.state.borrow_mut();
         let state = &mut *state;
-        let is_idle = state.open.is_empty() && state.in_flight.is_empty();
+        let is_idle = state.open.is_empty()
+            && (state.in_flight.is_empty() || planted(Bug::MarkJoinsTheFlight));
         let may = is_idle && !state.marked && state.failed.is_none();
         if !may || state.phase != Phase::Open {
             return;

@@ -71,6 +71,34 @@ bugs! {
     FeedWhileCatchingUp = 24,
     /// Nobody is told that there is room again.
     ForgetRoom = 25,
+    /// A batch of several frames is acknowledged with its first.
+    AcksSplitBatchWithItsFirstFrame = 26,
+    /// A frame's header counts what was only written as durable.
+    HeaderCallsWrittenDurable = 27,
+    /// The mark is written while the last flush is under way, for which it is no witness.
+    MarkJoinsTheFlight = 28,
+    /// Recovery takes the first frame that may not be durable for durable.
+    DoubtTrustsTheFrontier = 29,
+    /// A shard is cleared of a damage before the gap in its indices is noted.
+    ClearsBeforeAccusing = 30,
+    /// Of several damaged frames in a row the first names the shards of all.
+    FirstDamagedFrameSpeaksForAll = 31,
+    /// Recovery takes a frame's base time for the arrival of its last record.
+    RecoveryDatesFramesByTheirBase = 32,
+    /// A table leaves out refused shards of which no record is known.
+    DamagedWithoutRecordsHasNoRow = 33,
+    /// Rewriting ignores rows without records.
+    RewriteSkipsSilentRows = 34,
+    /// Rewriting does not check the payloads of what it copies.
+    RewriteTrustsDirectories = 35,
+    /// Any error of a rewriting's commit removes the new file.
+    FailedCommitRemovesTheNewFile = 36,
+    /// The header of a catalog file's first frame decides which file is current.
+    TornSnapshotIsCurrent = 37,
+    /// A read of a segment in memory steps over what was damaged.
+    ImageReadStepsOverHoles = 38,
+    /// A search by time takes a frame that begins at the wanted time for one before it.
+    TimeSearchStopsAtAnEqualBase = 39,
 }
 
 #[cfg(feature = "planted-bugs")]

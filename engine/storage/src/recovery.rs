@@ -241,6 +241,9 @@ impl<'a> Walk<'a> {
             for (entry, start) in frame::directory(bytes, &header) {
                 let slot = shards.find_or_create(entry.key, u64::MAX);
                 let shard = shards.get_mut(slot);
+                if planted(Bug::ClearsBeforeAccusing) {
+                    self.suspects.seen(entry.key);
+                }
                 if entry.first_index != shard.next_index {
                     self.suspects.found_gap(entry.key);
                 }
@@ -255,7 +258,8 @@ impl<'a> Walk<'a> {
                 let part_bytes = &bytes[start..start + entry.bytes as usize];
                 let records =
                     crate::record::Records::new(part_bytes, header.base_ms, entry.first_index);
-                let last_ms = records.last().map_or(header.base_ms, |record| record.arrival_ms);
+                let last = records.last().filter(|_| !planted(Bug::RecoveryDatesFramesByTheirBase));
+                let last_ms = last.map_or(header.base_ms, |record| record.arrival_ms);
                 shard.last_arrival_ms = last_ms;
                 *arrival_ms = (*arrival_ms).max(last_ms);
                 let position = self.position as u32 + start as u32;
@@ -284,7 +288,9 @@ impl<'a> Walk<'a> {
     /// The frame says which are durable before it, and joins those that are not known to be.
     fn doubt(&mut self, checked: &CheckedHeader) {
         let doubtful = &mut self.tail.doubtful;
-        while doubtful.pop_front_if(|it| it.number < checked.header.durable_frames).is_some() {}
+        let wrongly = u64::from(planted(Bug::DoubtTrustsTheFrontier));
+        let durable_frames = checked.header.durable_frames + wrongly;
+        while doubtful.pop_front_if(|it| it.number < durable_frames).is_some() {}
         let bytes = checked.header.frame_bytes();
         doubtful.push_back(Doubtful {
             number: checked.header.number,
@@ -358,7 +364,10 @@ impl<'a> Walk<'a> {
             (at, position) if is_one && at > self.at && position > 0 => (at, 0),
             _ => (self.at, self.position),
         };
-        let known = if is_one { self.directory_at(at, position).await? } else { None };
+        let known = match is_one || planted(Bug::FirstDamagedFrameSpeaksForAll) {
+            true => self.directory_at(at, position).await?,
+            false => None,
+        };
         self.tail.damage.push(Damage {
             segment: self.segments[at].entry.first,
             position,

@@ -106,7 +106,10 @@ pub(crate) async fn rewrite(
     match log.pool.commit(mutations(run, &entry)).await {
         Ok(()) => {}
         // A full disk refuses the commit as a whole; after any other error nobody knows.
-        Err(CatalogError::Io(error)) if matches!(error.kind, IoErrorKind::NoSpace) => {
+        Err(CatalogError::Io(error))
+            if matches!(error.kind, IoErrorKind::NoSpace)
+                || planted(Bug::FailedCommitRemovesTheNewFile) =>
+        {
             return Ok(Rewritten::Refused(given_up(&path, IoError::clone(&error)).await));
         }
         Err(error) => return Err(error),

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use crate::chunk::ReadLimit;
 use crate::error::ReadError;
+use crate::planted::{Bug, planted};
 use crate::reader;
 use crate::rebuild;
 use crate::shard::{ShardKey, ShardSlot};
@@ -59,7 +60,9 @@ fn live_candidate(log: &LogInner, slot: ShardSlot, arrival_ms: u64, durable_inde
             if part.first_index >= durable_index {
                 continue;
             }
-            if segment.index.frames[part.frame as usize].base_ms < arrival_ms {
+            let base_ms = segment.index.frames[part.frame as usize].base_ms;
+            let is_equal = base_ms == arrival_ms;
+            if base_ms < arrival_ms || (is_equal && planted(Bug::TimeSearchStopsAtAnEqualBase)) {
                 return Live::In((part.first_index, part.end_index().min(durable_index)));
             }
             oldest = part.first_index;

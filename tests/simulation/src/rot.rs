@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use fastrand::Rng;
 use storage::frame::{FrameHeader, FrameKind, HEADER_BYTES};
 
-use crate::autopsy::{self, Chain};
+use crate::autopsy::{self, Chain, Place};
 use crate::world::World;
 
 /// What was damaged.
@@ -16,13 +16,13 @@ use crate::world::World;
 pub enum Rot {
     /// A byte of a frame of the catalog.
     Catalog,
-    /// A byte of a frame with records.
+    /// A byte of a frame with records, or of two in a row.
     Frame {
         /// Whose.
         log: u16,
-        /// The shards that have records in the frame.
+        /// The shards that have records in them.
         shards: BTreeSet<u64>,
-        /// The frame still says which these are.
+        /// What is left still says which these are.
         names_shards: bool,
     },
 }
@@ -70,7 +70,7 @@ pub fn strike_catalog(world: &World, random: &mut Rng) {
     *world.rot.borrow_mut() = Some(Rot::Catalog);
 }
 
-/// Damages a frame of one log, unless something is damaged already.
+/// Damages one or two frames of one log, unless something is damaged already.
 pub fn strike_log(world: &World, random: &mut Rng, chains: &[Chain]) {
     if world.rot.borrow().is_some() {
         return;
@@ -81,16 +81,31 @@ pub fn strike_log(world: &World, random: &mut Rng, chains: &[Chain]) {
     if frames.is_empty() {
         return;
     }
-    let which = match random.bool() {
-        true => frames.len() - 1,
-        false => random.usize(..frames.len()),
-    };
-    let place = frames[which];
-    let (at, names_shards) = draw_byte(random, &place.header);
-    world.disk.flip_byte(&place.path, place.position + at as u64);
-    world.tell(|| format!("byte {at} rots of {place:?}"));
-    let shards = place.shards.iter().copied().collect();
+    let first = draw_frame(random, &frames);
+    let next = frames.get(first + 1).filter(|_| random.u8(0..4) == 0);
+    let struck: Vec<_> = std::iter::once(&frames[first]).chain(next).collect();
+    // Of two missing frames in a row nobody can say whose the second was.
+    let mut names_shards = struck.len() == 1;
+    for place in &struck {
+        let (at, is_named) = draw_byte(random, &place.header);
+        names_shards &= is_named;
+        world.disk.flip_byte(&place.path, place.position + at as u64);
+        world.tell(|| format!("byte {at} rots of {place:?}"));
+    }
+    let shards = struck.iter().flat_map(|place| place.shards.iter().copied()).collect();
     *world.rot.borrow_mut() = Some(Rot::Frame { log: chain.log, shards, names_shards });
+}
+
+/// The last one, for which only a mark or a seal can speak; the last of a segment, for which the next
+/// segment speaks; or any.
+fn draw_frame(random: &mut Rng, frames: &[&Place]) -> usize {
+    let ends = frames.windows(2).enumerate().filter(|(_, two)| two[0].segment != two[1].segment);
+    let ends: Vec<usize> = ends.map(|(at, _)| at).collect();
+    match random.u8(0..4) {
+        0 | 1 => frames.len() - 1,
+        2 if !ends.is_empty() => ends[random.usize(..ends.len())],
+        _ => random.usize(..frames.len()),
+    }
 }
 
 /// A byte that a checksum covers, and whether header and directory stay whole.

@@ -18,6 +18,7 @@ use super::mutation::{Mutation, Scope, decode, decode_part};
 use super::state::CatalogState;
 use crate::bytes::read_u64;
 use crate::frame::{self, BLOCK_BYTES, CheckedHeader, Defect, FrameHeader, FrameKind};
+use crate::planted::{Bug, planted};
 
 /// What stands in the header's field `log`: no log has this number.
 pub(super) const CATALOG_LOG: u16 = u16::MAX;
@@ -80,6 +81,10 @@ pub(super) fn recover(a: &[u8], b: &[u8]) -> Result<Option<Recovered>, Unreadabl
 /// The highest generation among the whole frames of one file. Frames behind the first may be left
 /// from an older use of the file, never from a newer one.
 fn newest_generation(bytes: &[u8]) -> Option<u32> {
+    if planted(Bug::TornSnapshotIsCurrent) {
+        let first = frame::decode_header(bytes).filter(|checked| is_ours(&checked.header));
+        return first.map(|checked| checked.header.generation);
+    }
     whole_frames(bytes, 0).map(|(_, checked)| checked.header.generation).max()
 }
 
