@@ -85,6 +85,7 @@ fn check_room(log: &LogInner, state: &State, bytes: usize) -> Result<(), AppendE
     if needed <= log.room_bytes(state) {
         return Ok(());
     }
+    log.pool.note_used();
     match log.pool.is_out_of_space() {
         true => Err(AppendError::DiskFull { needed_bytes: log.options.segment_bytes }),
         false => Err(AppendError::Busy),

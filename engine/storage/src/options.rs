@@ -59,7 +59,7 @@ pub struct LogOptions {
     /// Sealed segments kept in memory, ordered by shard, for reads of those that cannot be rewritten
     /// and hold small parts of many shards, bytes. One is made whatever the bound.
     pub image_cache_bytes_max: usize,
-    /// Segments made ready ahead of the one in use.
+    /// Segments made ready ahead of the one in use, while the log is written.
     pub spare_segments: usize,
     /// Free files kept for recycling beyond the spare segments, at most, and as long as they are a
     /// quarter of the sealed files at most; more are removed after `surplus_kept`.
@@ -67,6 +67,8 @@ pub struct LogOptions {
     /// A free file too many stays for so long, for most often the log soon takes it; a full disk
     /// does not wait.
     pub surplus_kept: Duration,
+    /// A log to which nothing was appended for so long keeps one spare segment and no free file.
+    pub idle_after: Duration,
     /// Cap on the log's sealed bytes, even within retention; none by default.
     pub log_bytes_max: Option<u64>,
     /// Cap on every shard's retention, ms; none by default.
@@ -95,6 +97,7 @@ impl LogOptions {
             spare_segments: 3,
             free_files_max: 2,
             surplus_kept: Duration::from_secs(40),
+            idle_after: Duration::from_secs(20),
             log_bytes_max: None,
             retention_ms_max: None,
         }

@@ -20,7 +20,10 @@ use crate::catalog::{CatalogClient, CatalogError, FileEntry, Mutation, SegmentEn
 use crate::options::{FlushMethod, LogOptions};
 use crate::planted::{Bug, planted};
 
+pub(crate) use self::surplus::{Step, Trimmed};
+
 mod reserve;
+mod surplus;
 
 /// Zeros are written in pieces of this size, bytes: what an append waits behind at most.
 const ZERO_PIECE_BYTES: usize = 256 << 10;
@@ -28,9 +31,6 @@ const ZERO_PIECE_BYTES: usize = 256 << 10;
 const ZERO_DEPTH: usize = 16;
 /// The pause between two pieces of zeros while nothing is appended.
 const ZERO_PAUSE: Duration = Duration::from_millis(5);
-/// After a file's removal, which has the device discard its blocks and so holds up every flush for
-/// tens of milliseconds, the next one waits this many times as long as it took.
-const REMOVAL_REST: u32 = 1;
 /// How late a planted bug tells the manifest: late enough for the segment to be in use.
 const LATE_COMMIT_AFTER: Duration = Duration::from_millis(50);
 
@@ -42,16 +42,6 @@ pub(crate) enum Pace {
     /// No faster than the log itself is written, unless that waits: the device's queue is first of
     /// all the appends'.
     Appends,
-}
-
-/// What became of a free file that nobody needs.
-pub(crate) enum Trimmed {
-    /// There was none.
-    Nothing,
-    /// One was removed.
-    One,
-    /// It stays until then.
-    NotBefore(Instant),
 }
 
 /// A segment that frames may be written to.
@@ -76,13 +66,20 @@ pub(crate) struct Pool {
     spare_segments: usize,
     free_files_max: usize,
     surplus_kept: Duration,
+    idle_after: Duration,
     /// There are free files that were stocked and not used yet.
     is_stocked: Cell<bool>,
-    /// No free file is removed before.
+    /// When a free file too many may be removed although the log is written.
     trim_at: Cell<Option<Instant>>,
+    /// After a removal nothing is removed before.
+    rests_until: Cell<Instant>,
     /// Bytes of all frames since the log was opened, and news of it.
     appended_bytes: Cell<u64>,
     appended: Notify,
+    /// When the log last was written, waited for room or got a segment ready.
+    used_at: Cell<Instant>,
+    /// The number of ready segments is that of an idle log.
+    is_resting: Cell<bool>,
     /// Files that are being made.
     preparing: Cell<usize>,
     /// The log is at its end: no more are made.
@@ -147,9 +144,13 @@ impl Pool {
             spare_segments: options.spare_segments,
             free_files_max: options.free_files_max,
             surplus_kept: options.surplus_kept,
+            idle_after: options.idle_after,
             is_stocked: Cell::new(false),
             trim_at: Cell::new(None),
+            rests_until: Cell::new(clock::now()),
             appended_bytes: Cell::new(0),
+            used_at: Cell::new(clock::now()),
+            is_resting: Cell::new(false),
             appended: Notify::new(),
             preparing: Cell::new(0),
             is_stopping: Cell::new(false),
@@ -289,6 +290,7 @@ impl Pool {
             files.next_segment += 1;
         }
         self.add_ready(ready);
+        self.note_used();
         self.changed.notify_all();
     }
 
@@ -399,6 +401,7 @@ impl Pool {
     pub(crate) fn note_appended(&self, bytes: u64) {
         self.appended_bytes.set(self.appended_bytes.get() + bytes);
         self.appended.notify_all();
+        self.note_used();
     }
 
     /// Makes the reserve, then adds free files of zeros until there are `count` segments ready or
@@ -442,58 +445,6 @@ impl Pool {
         self.out_of_space.set(false);
         self.wanted.notify_all();
         self.changed.notify_all();
-    }
-
-    /// Free files that a log of `sealed_bytes` keeps. While segments are to be made ready, they
-    /// are taken from these: one that fits there is never removed.
-    fn free_files_max(&self, sealed_bytes: u64) -> usize {
-        let quarter = usize::try_from(sealed_bytes / 4 / self.segment_bytes).unwrap_or(usize::MAX);
-        let lacking = self.spare_segments.saturating_sub(self.ready_count());
-        lacking + self.free_files_max.min(quarter)
-    }
-
-    /// Removes one free file if there is one that a log of `sealed_bytes` does not need: of another
-    /// size, or too many for long enough. What was stocked stays until it is used up.
-    ///
-    /// # Errors
-    /// The disk's or the catalog's.
-    pub(crate) async fn trim(&self, sealed_bytes: u64) -> Result<Trimmed, CatalogError> {
-        let Some(at) = self.surplus(sealed_bytes) else {
-            self.trim_at.set(None);
-            return Ok(Trimmed::Nothing);
-        };
-        let now = clock::now();
-        let trim_at = self.trim_at.get().unwrap_or(now + self.surplus_kept);
-        self.trim_at.set(Some(trim_at));
-        // A full disk cannot wait.
-        if now < trim_at && !self.out_of_space.get() {
-            return Ok(Trimmed::NotBefore(trim_at));
-        }
-        let entry = self.files.borrow_mut().free.swap_remove(at);
-        self.remove(entry).await?;
-        self.space_came_back();
-        let end = clock::now();
-        self.trim_at.set(Some(end + (end - now) * REMOVAL_REST));
-        Ok(Trimmed::One)
-    }
-
-    /// The place of a free file that is not needed.
-    fn surplus(&self, sealed_bytes: u64) -> Option<usize> {
-        let kept = self.free_files_max(sealed_bytes);
-        let free = &self.files.borrow().free;
-        let odd = free.iter().position(|free| free.bytes != self.segment_bytes);
-        let is_too_many = !self.is_stocked.get() && free.len() > kept;
-        odd.or_else(|| is_too_many.then(|| free.len() - 1))
-    }
-
-    /// Removes a free file: from the manifest, then from the disk. A crash in between leaves a file
-    /// that the manifest does not know, which opening removes.
-    async fn remove(&self, entry: FileEntry) -> Result<(), CatalogError> {
-        let removal = Mutation::RemoveFile { log: self.log, file: entry.file };
-        self.catalog.commit(vec![removal]).await?;
-        file::remove(&self.path(entry.file)).await?;
-        file::sync_directory(&self.directory).await?;
-        Ok(())
     }
 
     /// Commits to the manifest.

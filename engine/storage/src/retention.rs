@@ -93,7 +93,7 @@ impl Retention {
         self.wanted.notify_all();
     }
 
-    /// Wakes the background, so that it sees that the log is finished.
+    /// Wakes the background: the log is finished, or a file became free.
     pub(crate) fn wake(&self) {
         self.wanted.notify_all();
         self.answered.notify_all();

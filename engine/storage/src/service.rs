@@ -11,7 +11,7 @@ use runtime::task;
 use crate::catalog::CatalogError;
 use crate::committer;
 use crate::open::spawn;
-use crate::pool::Pace;
+use crate::pool::{Pace, Step};
 use crate::retention;
 use crate::sealer;
 use crate::state::LogInner;
@@ -30,23 +30,30 @@ pub(crate) fn start(log: &Rc<LogInner>) {
     drop(task::spawn_background(retention::keep_forever(log.clone())));
 }
 
-/// Keeps the configured number of segments ready, and a reserve where there is something to
-/// rewrite: that comes first, unless appends wait, for on a disk that fills up it must be there.
+/// Keeps as many segments ready as the pool wants, and a reserve where there is something to
+/// rewrite.
 async fn prepare_forever(log: Rc<LogInner>) {
     loop {
         let wanted = log.pool.wanted.notified();
         if log.is_finished() {
             return;
         }
-        let ready = log.pool.ready_count();
-        let needs_reserve = log.segments.count() > 0 && log.pool.lacks_reserve();
-        let done = if needs_reserve && ready > 0 {
-            log.pool.make_reserve(Pace::Appends).await
-        } else if ready < log.options.spare_segments {
-            log.pool.prepare(log.options.segment_bytes).await
-        } else {
-            wanted.await;
-            continue;
+        let done = match log.pool.next_step(log.segments.count() > 0) {
+            Step::Prepare => log.pool.prepare(log.options.segment_bytes).await,
+            Step::MakeReserve => log.pool.make_reserve(Pace::Appends).await,
+            Step::GiveUp => {
+                let done = log.pool.give_up_ready().await;
+                // The keeper removes what is free and not needed.
+                log.retention.wake();
+                done
+            }
+            Step::Wait(until) => {
+                match until {
+                    Some(idle_at) => drop(clock::timeout_at(idle_at, wanted).await),
+                    None => wanted.await,
+                }
+                continue;
+            }
         };
         match done {
             Ok(()) => {}

@@ -214,6 +214,7 @@ fn draw_options(random: &mut Rng) -> LogOptions {
     options.spare_segments = random.usize(1..=3);
     options.free_files_max = random.usize(0..=3);
     options.surplus_kept = Duration::from_secs(pick(random, &[0, 10]));
+    options.idle_after = Duration::from_millis(pick(random, &[100, 1_000, 20_000]));
     if random.u8(0..8) == 0 {
         options.log_bytes_max = Some(options.segment_bytes * random.u64(3..=8));
     }
