@@ -149,9 +149,34 @@ impl EngineConfig {
         options.cache_bytes_max = shares.cache_bytes_per_log;
         options.table_cache_bytes_max = shares.table_cache_bytes_per_log;
         options.rewriting_bytes_max = shares.rewriting_bytes_per_log;
+        options.image_cache_bytes_max = shares.images_bytes_per_log;
         options.retention_ms_max = self.retention_ms_max;
         let logs = u64::from(identity.logs);
         options.log_bytes_max = self.log_bytes_max.map(|bytes| bytes / logs);
         options
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Shape;
+
+    #[test]
+    fn what_a_log_may_hold_is_cut_from_the_one_bound() {
+        let shape = Shape { logs: 4, cores: 2 };
+        let shares = MemoryShares::cut(1 << 30, shape).unwrap();
+        let identity = Identity { logs: 4, segment_bytes: 64 << 20 };
+        let config = EngineConfig::new(PathBuf::from("data"));
+        let options = config.log_options(0, 1, identity, &shares);
+        let held = options.write_depth * options.frame_bytes
+            + options.waiting_bytes_max
+            + options.cache_bytes_max
+            + options.table_cache_bytes_max
+            + options.rewriting_bytes_max
+            + options.image_cache_bytes_max;
+        let own = shares.memory_bytes - shares.reserve_bytes;
+        assert!(held * shape.logs <= own, "{held} of {own}");
+        assert_eq!(options.image_cache_bytes_max, shares.images_bytes_per_log);
     }
 }

@@ -12,6 +12,7 @@
 //! | cache | frames being written and the newest ones, for readers | the oldest frame leaves |
 //! | tables | blocks of sealed segments' tables | the least used leaves |
 //! | rewriting | one segment's rewriting | it waits for its turn |
+//! | images | segments that cannot be rewritten, for readers | the least used leaves |
 //! | reads | answers to GetRecords in the making | the next read waits |
 //! | followers | what is on its way to followers | they read on when others have |
 //! | reserve | code, stacks, shard states, allocator | (not handed out) |
@@ -30,18 +31,20 @@ pub(crate) const FRAME_BYTES: usize = 1 << 20;
 const FRAME_BUFFERS_SPARE: usize = 8;
 
 const WAITING_HUNDREDTHS: usize = 16;
-const CACHE_HUNDREDTHS: usize = 26;
+const CACHE_HUNDREDTHS: usize = 25;
 const TABLES_HUNDREDTHS: usize = 4;
-const REWRITING_HUNDREDTHS: usize = 14;
+const REWRITING_HUNDREDTHS: usize = 13;
+const IMAGES_HUNDREDTHS: usize = 4;
 const READS_HUNDREDTHS: usize = 8;
 const FOLLOWERS_HUNDREDTHS: usize = 12;
-const RESERVE_HUNDREDTHS: usize = 20;
+const RESERVE_HUNDREDTHS: usize = 18;
 
 const _: () = assert!(
     WAITING_HUNDREDTHS
         + CACHE_HUNDREDTHS
         + TABLES_HUNDREDTHS
         + REWRITING_HUNDREDTHS
+        + IMAGES_HUNDREDTHS
         + READS_HUNDREDTHS
         + FOLLOWERS_HUNDREDTHS
         + RESERVE_HUNDREDTHS
@@ -92,6 +95,8 @@ pub struct MemoryShares {
     pub table_cache_bytes_per_log: usize,
     /// Rewriting, per log.
     pub rewriting_bytes_per_log: usize,
+    /// Sealed segments in memory that cannot be rewritten, per log.
+    pub images_bytes_per_log: usize,
     /// Answers to GetRecords in the making, per core.
     pub reads_bytes_per_core: usize,
     /// What is on its way to followers, per core.
@@ -128,6 +133,7 @@ impl MemoryShares {
             cache_bytes_per_log: per_log(CACHE_HUNDREDTHS),
             table_cache_bytes_per_log: per_log(TABLES_HUNDREDTHS),
             rewriting_bytes_per_log: per_log(REWRITING_HUNDREDTHS),
+            images_bytes_per_log: per_log(IMAGES_HUNDREDTHS),
             reads_bytes_per_core: per_core(READS_HUNDREDTHS),
             followers_bytes_per_core: per_core(FOLLOWERS_HUNDREDTHS),
             reserve_bytes: hundredths(RESERVE_HUNDREDTHS),
@@ -142,7 +148,8 @@ impl MemoryShares {
             + self.waiting_bytes_per_log
             + self.cache_bytes_per_log
             + self.table_cache_bytes_per_log
-            + self.rewriting_bytes_per_log;
+            + self.rewriting_bytes_per_log
+            + self.images_bytes_per_log;
         let per_core =
             self.queues_bytes_per_core + self.reads_bytes_per_core + self.followers_bytes_per_core;
         shape.logs * per_log + shape.cores * per_core + self.reserve_bytes

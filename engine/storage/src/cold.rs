@@ -40,6 +40,8 @@ pub(crate) struct ColdStats {
     pub hits: u64,
     /// Bytes read from segments, tables apart.
     pub read_bytes: u64,
+    /// Bytes of images that are kept now.
+    pub image_bytes: usize,
 }
 
 /// Reads the sealed segments of one log.
@@ -80,7 +82,7 @@ impl Cold {
     }
 
     pub(crate) fn stats(&self) -> ColdStats {
-        self.stats.get()
+        ColdStats { image_bytes: self.images.bytes(), ..self.stats.get() }
     }
 
     fn count(&self, change: impl FnOnce(&mut ColdStats)) {
@@ -205,7 +207,7 @@ impl Cold {
         wanted: &Wanted,
         limit: &mut ReadLimit,
     ) -> Result<Vec<Chunk>, ReadError> {
-        let image = self.images.get(self, &place.segment).await?;
+        let image = self.images.get(self, &place.segment, wanted.key).await?;
         let mut next = wanted.from.max(place.row.first_index());
         let mut chunks = Vec::new();
         let mut is_first = true;
@@ -241,7 +243,7 @@ impl Cold {
     ) -> Result<Option<(u64, u64)>, ReadError> {
         let Place { segment, row } = place;
         if !self.tables.shape(segment).await?.has_postings {
-            let image = self.images.get(self, segment).await?;
+            let image = self.images.get(self, segment, row.key).await?;
             // A piece of an image begins with its base.
             // Nothing of it is wanted any more: then it is not in the image.
             let Some((mut expected, end)) = image.range(row.key) else { return Ok(None) };

@@ -211,6 +211,7 @@ impl Log {
         stats.cache_hits += cold.hits;
         stats.cache_misses += cold.misses;
         stats.read_bytes += cold.read_bytes;
+        stats.image_bytes = cold.image_bytes as u64;
         let tables = inner.cold.tables.stats();
         stats.table_block_hits = tables.hits;
         stats.table_block_misses = tables.misses;

@@ -54,10 +54,11 @@ pub struct LogOptions {
     /// Blocks of sealed segments' tables kept in memory, bytes.
     pub table_cache_bytes_max: usize,
     /// Memory of the background rewriting, bytes: the records of the segments that it writes into
-    /// one file, and what is around them. Segments that keep more are not rewritten.
+    /// one file, and what is around them. A segment that keeps more is read several times for it.
     pub rewriting_bytes_max: usize,
     /// Sealed segments kept in memory, ordered by shard, for reads of those that cannot be rewritten
-    /// and hold small parts of many shards, bytes. One is made whatever the bound.
+    /// and hold small parts of many shards, bytes. Where one alone would be larger, each shard's
+    /// records are read for themselves, as dear as the whole segment.
     pub image_cache_bytes_max: usize,
     /// Segments made ready ahead of the one in use, while the log is written.
     pub spare_segments: usize,

@@ -22,7 +22,8 @@
 //! stays as it is, and is remembered as damaged.
 //!
 //! Memory: an arena of the run's kept bytes, at most `LogOptions::rewriting_bytes_max` with the
-//! buffers around it. Budget: each byte read once and written once, nothing zeroed.
+//! buffers around it. A single segment that keeps more is gathered in passes, each over all of its
+//! frames. Budget: each byte written once and read once a pass, nothing zeroed.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -39,6 +40,7 @@ use crate::segment_set::{Segment, Shape};
 use crate::state::LogInner;
 use crate::table::{Footer, Row, Table};
 
+use self::output::Output;
 use self::source::Source;
 
 mod output;
@@ -56,6 +58,8 @@ pub(crate) enum Rewritten {
     Done(Rc<Segment>, Vec<Row>),
     /// Part of the run cannot be read; those segments are marked, or their tables were mended.
     Damaged,
+    /// In passes it would be larger than was reckoned; it is marked.
+    TooLarge,
     /// The disk refused to read, or to write the new file, or has no room for it. Nothing has
     /// changed.
     Refused(IoError),
@@ -79,30 +83,33 @@ pub(crate) async fn rewrite(
     arena: &mut Vec<u8>,
 ) -> Result<Rewritten, CatalogError> {
     assert!(!run.is_empty());
-    let gathered = match gather(log, run, arena).await {
-        Ok(Some(gathered)) => gathered,
-        Ok(None) => return Ok(Rewritten::Damaged),
-        Err(error) => return Ok(Rewritten::Refused(error)),
+    let mut passes = match Passes::begin(log, run, std::mem::take(arena)).await {
+        Ok(passes) => passes,
+        Err(stop) => return Ok(stop.into()),
     };
-    let Gathered { image, chain } = gathered;
-    let (entry, path) = {
-        let first = run[0].entry();
-        let last = run[run.len() - 1].entry();
+    let entry = |bytes| {
+        let (first, last) = (run[0].entry(), run[run.len() - 1].entry());
         let file = log.pool.new_file_number();
-        let bytes = image.file_bytes();
-        let entry =
-            SegmentEntry { last: last.last, file, generation: 1, bytes, clustered: true, ..*first };
-        (entry, log.pool.path(file))
+        SegmentEntry { last: last.last, file, generation: 1, bytes, clustered: true, ..*first }
     };
-    let written = match create(log, &path, entry.bytes).await? {
-        Ok(file) => write(log, file, &image, &entry, &chain).await,
-        Err(error) => Err(error),
+    let bytes_max = passes.file_bytes_max();
+    let written = match passes.next().await {
+        Ok(image) => {
+            let entry = entry(if passes.is_at_end() { image.file_bytes() } else { bytes_max });
+            write(log, passes, image, entry, arena).await?
+        }
+        Err(stop) => Err(stop),
     };
-    *arena = image.into_arena();
-    let table = match written {
-        Ok(table) => table,
-        Err(error) => return Ok(Rewritten::Refused(given_up(&path, error).await)),
+    let (table, entry) = match written {
+        Ok(written) => written,
+        Err(stop) => {
+            if matches!(stop, Stop::TooLarge) {
+                run.iter().for_each(|segment| segment.set_too_large());
+            }
+            return Ok(stop.into());
+        }
     };
+    let path = log.pool.path(entry.file);
     match log.pool.commit(mutations(run, &entry)).await {
         Ok(()) => {}
         // A full disk refuses the commit as a whole; after any other error nobody knows.
@@ -110,7 +117,8 @@ pub(crate) async fn rewrite(
             if matches!(error.kind, IoErrorKind::NoSpace)
                 || planted(Bug::FailedCommitRemovesTheNewFile) =>
         {
-            return Ok(Rewritten::Refused(given_up(&path, IoError::clone(&error)).await));
+            let error = given_up(&path).await.err().unwrap_or_else(|| IoError::clone(&error));
+            return Ok(Rewritten::Refused(error));
         }
         Err(error) => return Err(error),
     }
@@ -135,62 +143,112 @@ pub(crate) fn free_file(entry: &SegmentEntry) -> FileEntry {
     FileEntry { log, file, generation, bytes }
 }
 
-struct Gathered {
-    image: Image,
-    /// The footer of the run's last segment: where the chain goes on.
-    chain: Footer,
+/// Why a run stays as it is.
+enum Stop {
+    Damaged,
+    TooLarge,
+    Refused(IoError),
 }
 
-/// What is wanted of the run, in memory; `None` if part of it cannot be read.
-async fn gather(
-    log: &Rc<LogInner>,
-    run: &[Rc<Segment>],
-    arena: &mut Vec<u8>,
-) -> Result<Option<Gathered>, IoError> {
-    let mut selection = Selection::default();
-    let mut sources = Vec::new();
-    for segment in run {
-        let file = log.segments.file(segment).await?;
-        let Some(footer) = rows::read_footer(&file, segment.entry()).await? else {
-            return damaged_table(log, segment).await;
-        };
-        selection.begin_segment();
-        let add = |row: &Row| selection.add(row, log.state.borrow().shards.life(row.key));
-        if !rows::each_row(&file, &footer, add).await? {
-            return damaged_table(log, segment).await;
-        }
-        count_read(log, footer_bytes(segment.entry(), &footer));
-        sources.push((segment, file, footer));
+impl From<IoError> for Stop {
+    fn from(error: IoError) -> Stop {
+        Stop::Refused(error)
     }
-    let (_, _, chain) = *sources.last().expect("a run has segments");
-    let mut gathering = Gathering::new(selection, std::mem::take(arena));
-    for (segment, file, footer) in &sources {
-        let frames_end = u64::from(footer.frames_end);
-        count_read(log, frames_end);
-        let source = source::gather(file, segment.entry(), frames_end, &mut gathering).await?;
-        if source == Source::Damaged {
-            segment.set_damaged();
-            *arena = gathering.finish().into_arena();
-            return Ok(None);
+}
+
+impl From<Stop> for Rewritten {
+    fn from(stop: Stop) -> Rewritten {
+        match stop {
+            Stop::Damaged => Rewritten::Damaged,
+            Stop::TooLarge => Rewritten::TooLarge,
+            Stop::Refused(error) => Rewritten::Refused(error),
         }
     }
-    let image = gathering.finish();
-    if !image.holes().is_empty() {
-        // Which of them lacks the records is not known, and does not matter: none is rewritten.
-        run.iter().for_each(|segment| segment.set_damaged());
-        *arena = image.into_arena();
-        return Ok(None);
+}
+
+/// What is wanted of a run, as much at a time as the memory takes.
+struct Passes<'a> {
+    log: &'a LogInner,
+    sources: Vec<(&'a Rc<Segment>, File, Footer)>,
+    /// What was not gathered yet.
+    left: Selection,
+    bytes_max: u64,
+    arena: Vec<u8>,
+}
+
+impl<'a> Passes<'a> {
+    /// Reads the tables of the run.
+    async fn begin(
+        log: &'a LogInner,
+        run: &'a [Rc<Segment>],
+        arena: Vec<u8>,
+    ) -> Result<Passes<'a>, Stop> {
+        let shard_count = log.state.borrow().shards.count();
+        let bytes_max = live_bytes_max(log.options.rewriting_bytes_max, shard_count);
+        let mut left = Selection::default();
+        let mut sources = Vec::new();
+        for segment in run {
+            let file = log.segments.file(segment).await?;
+            let Some(footer) = rows::read_footer(&file, segment.entry()).await? else {
+                return Err(damaged_table(log, segment).await?);
+            };
+            left.begin_segment();
+            let add = |row: &Row| left.add(row, log.state.borrow().shards.life(row.key));
+            if !rows::each_row(&file, &footer, add).await? {
+                return Err(damaged_table(log, segment).await?);
+            }
+            count_read(log, footer_bytes(segment.entry(), &footer));
+            sources.push((segment, file, footer));
+        }
+        Ok(Passes { log, sources, left, bytes_max, arena })
     }
-    Ok(Some(Gathered { image, chain }))
+
+    /// The footer of the run's last segment: where the chain goes on.
+    fn chain(&self) -> Footer {
+        self.sources.last().expect("a run has segments").2
+    }
+
+    /// Bytes of a file that takes all that is left.
+    fn file_bytes_max(&self) -> u64 {
+        self.left.file_bytes_max(self.bytes_max)
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    /// Reads the frames of the run, and gathers what comes next.
+    async fn next(&mut self) -> Result<Image, Stop> {
+        let selection = self.left.take_pass(self.bytes_max);
+        let arena = std::mem::take(&mut self.arena);
+        let mut gathering = Gathering::pass(selection, arena, self.bytes_max);
+        for (segment, file, footer) in &self.sources {
+            let frames_end = u64::from(footer.frames_end);
+            count_read(self.log, frames_end);
+            let source = source::gather(file, segment.entry(), frames_end, &mut gathering).await?;
+            if source == Source::Damaged {
+                segment.set_damaged();
+                return Err(Stop::Damaged);
+            }
+        }
+        gathering.put_back(&mut self.left);
+        let image = gathering.finish();
+        if !image.holes().is_empty() {
+            // Which of them lacks the records is not known, and does not matter: none is rewritten.
+            self.sources.iter().for_each(|(segment, ..)| segment.set_damaged());
+            return Err(Stop::Damaged);
+        }
+        Ok(image)
+    }
 }
 
 /// Builds the table anew, for the next try; what cannot be mended is not rewritten.
-async fn damaged_table(log: &LogInner, segment: &Rc<Segment>) -> Result<Option<Gathered>, IoError> {
+async fn damaged_table(log: &LogInner, segment: &Rc<Segment>) -> Result<Stop, IoError> {
     segment.note_damaged_table();
     if !rebuild::mend(log, segment).await? {
         segment.set_damaged();
     }
-    Ok(None)
+    Ok(Stop::Damaged)
 }
 
 fn footer_bytes(entry: &SegmentEntry, footer: &Footer) -> u64 {
@@ -203,9 +261,6 @@ fn count_read(log: &LogInner, bytes: u64) {
 
 /// Makes the new file; on a full disk in the space of the log's reserve, for more is freed than is
 /// written.
-///
-/// # Errors
-/// The catalog's.
 async fn create(
     log: &LogInner,
     path: &Path,
@@ -216,7 +271,7 @@ async fn create(
         Err(error) if matches!(error.kind, IoErrorKind::NoSpace) => error,
         other => return Ok(other),
     };
-    if let Err(error) = remove_left(path).await {
+    if let Err(error) = given_up(path).await {
         return Ok(Err(error));
     }
     match log.pool.give_up_reserve().await? {
@@ -225,15 +280,50 @@ async fn create(
     }
 }
 
-/// Writes the new file and makes it and its name durable.
+/// Writes the new file and makes it and its name durable, or leaves none. The memory comes back to
+/// `arena`.
+///
+/// # Errors
+/// The catalog's.
 async fn write(
     log: &LogInner,
-    file: File,
-    image: &Image,
-    entry: &SegmentEntry,
-    chain: &Footer,
-) -> Result<Table, IoError> {
-    let table = output::write(&file, image, entry, chain, log.options.life).await?;
+    passes: Passes<'_>,
+    first: Image,
+    entry: SegmentEntry,
+    arena: &mut Vec<u8>,
+) -> Result<Result<(Table, SegmentEntry), Stop>, CatalogError> {
+    let path = log.pool.path(entry.file);
+    let written = match create(log, &path, entry.bytes).await? {
+        Ok(file) => {
+            let output = Output::new(file, entry, log.options.life);
+            write_passes(log, passes, first, output, arena).await
+        }
+        Err(error) => Err(error.into()),
+    };
+    Ok(match written {
+        Ok(table) => Ok((table, entry)),
+        Err(stop) => Err(given_up(&path).await.err().map_or(stop, Stop::Refused)),
+    })
+}
+
+async fn write_passes(
+    log: &LogInner,
+    mut passes: Passes<'_>,
+    first: Image,
+    mut output: Output,
+    arena: &mut Vec<u8>,
+) -> Result<Table, Stop> {
+    let rows = first.rows().to_vec();
+    append(&mut output, &first).await?;
+    passes.arena = first.into_arena();
+    while !passes.is_at_end() {
+        let image = passes.next().await?;
+        append(&mut output, &image).await?;
+        passes.arena = image.into_arena();
+    }
+    let file = output.file().clone();
+    let table = output.finish(&rows, &passes.chain()).await?;
+    *arena = passes.arena;
     if !planted(Bug::FreeOldBeforeNewDurable) {
         file.flush().await?;
         file::sync_directory(log.segments.directory()).await?;
@@ -241,13 +331,16 @@ async fn write(
     Ok(table)
 }
 
-/// Removes what a rewriting that failed has left. What cannot be removed either is removed when the
-/// log is opened next, as a file that the manifest does not know. Returns the error to be told.
-async fn given_up(path: &Path, error: IoError) -> IoError {
-    remove_left(path).await.err().unwrap_or(error)
+async fn append(output: &mut Output, image: &Image) -> Result<(), Stop> {
+    if !output.has_room(image) {
+        return Err(Stop::TooLarge);
+    }
+    Ok(output.append(image).await?)
 }
 
-async fn remove_left(path: &Path) -> Result<(), IoError> {
+/// Removes what a rewriting that failed has left. What cannot be removed either is removed when the
+/// log is opened next, as a file that the manifest does not know.
+async fn given_up(path: &Path) -> Result<(), IoError> {
     match file::exists(path).await {
         Ok(true) => file::remove(path).await,
         Ok(false) => Ok(()),

@@ -84,6 +84,8 @@ pub struct Segment {
     /// A frame or the table cannot be read: it is never rewritten, or what is left would be taken
     /// for all there was.
     damaged: Cell<bool>,
+    /// In passes it would get larger than was reckoned.
+    too_large: Cell<bool>,
     table_state: Cell<TableState>,
     /// What stood right before it, or in it, may be gone without a horizon that says so: an earlier
     /// life gave it up, or its table could not be read when it was.
@@ -100,6 +102,7 @@ impl Segment {
             shape: Cell::new(None),
             census: Cell::default(),
             damaged: Cell::new(false),
+            too_large: Cell::new(false),
             table_state: Cell::new(TableState::Whole),
             follows_trim: Cell::new(follows_trim),
             file: RefCell::new(None),
@@ -140,6 +143,16 @@ impl Segment {
     /// Remembers that some of it cannot be read.
     pub fn set_damaged(&self) {
         self.damaged.set(true);
+    }
+
+    /// Whether it was found too large to be rewritten in passes.
+    pub fn is_too_large(&self) -> bool {
+        self.too_large.get()
+    }
+
+    /// Remembers that it is too large to be rewritten in passes.
+    pub fn set_too_large(&self) {
+        self.too_large.set(true);
     }
 
     /// What is known of its table's blocks.

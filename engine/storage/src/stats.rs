@@ -52,6 +52,8 @@ pub struct LogStats {
     pub is_disk_full: bool,
     /// Nothing expires now, for the wall clock is far from retention's.
     pub retention_pause: Option<ClockPause>,
+    /// Bytes of sealed segments in memory that could not be rewritten by shard, now.
+    pub image_bytes: u64,
     /// Blocks of tables found in memory.
     pub table_block_hits: u64,
     /// Blocks of tables that were read.

@@ -18,6 +18,9 @@ use storage::options::LogOptions;
 use storage::shard::{ShardKey, ShardSlot};
 use storage::{Append, AppendRecord, Log, Recovered};
 
+#[path = "retention/full_disk.rs"]
+mod full_disk;
+
 const SEGMENT_BYTES: u64 = 1 << 20;
 const HOUR_MS: u64 = 3_600_000;
 const YEAR_MS: u64 = 365 * 24 * HOUR_MS;
@@ -122,6 +125,49 @@ fn what_was_deleted_leaves_the_disk_within_a_minute() {
     });
 }
 
+/// Whatever each segment keeps, and however little memory there is to rewrite it.
+#[test]
+fn mixtures_leave_at_most_a_half_more_than_what_is_kept() {
+    for (seed, kept, rewriting_bytes_max) in
+        [(40, 1, 8 << 20), (41, 4, 8 << 20), (42, 4, 1 << 20), (43, 4, 256 << 10), (44, 5, 1 << 20)]
+    {
+        let disk = new_disk(seed);
+        let seen = disk.clone();
+        run(seed, &disk, async move {
+            let (log, _) =
+                open_with(|options| options.rewriting_bytes_max = rewriting_bytes_max).await;
+            let goes = log.open_shard(GOES, HOUR_MS);
+            let stays: Vec<_> =
+                (0..3).map(|key| log.open_shard(ShardKey(20 + key), YEAR_MS)).collect();
+            // Of ten parts `kept` stay, those of one shard more than those of the others.
+            for round in 0..600 {
+                append(&log, batch(goes, round * 10, 10 - kept, 4_000)).await.unwrap();
+                for (slot, part) in stays.iter().zip([6, 3, 1]) {
+                    append(&log, batch(*slot, round * kept, kept, 400 * part)).await.unwrap();
+                }
+            }
+            log.delete_shard(goes);
+            clock::sleep(Duration::from_secs(60)).await;
+            let live = 600 * kept * (4_000 + 3 * 15);
+            let stats = log.stats();
+            let bound = live * 3 / 2 + 4 * SEGMENT_BYTES;
+            assert!(
+                file_bytes(&seen) <= bound,
+                "{kept}: {} of {bound}, {stats:?}",
+                file_bytes(&seen)
+            );
+            assert!(
+                stats.rewritten_bytes <= stats.frame_bytes,
+                "no byte was written twice: {stats:?}"
+            );
+            for slot in stays {
+                check(&log, slot, 0, 600 * kept, 100_000).await;
+            }
+            assert_eq!((stats.background_errors, log.damage().len()), (0, 0));
+        });
+    }
+}
+
 #[test]
 fn what_has_expired_leaves_the_disk_and_readers_start_behind_it() {
     let disk = new_disk(2);
@@ -215,133 +261,6 @@ fn the_cap_on_bytes_lets_the_oldest_go_and_counts_their_records() {
         let (goes, stays) = (log.shard(goes).horizon, log.shard(stays).horizon);
         assert!(goes > 4_000 && stays > 400, "{goes} {stays}");
         assert_eq!(stats.expired_early, goes + stays);
-    });
-}
-
-#[test]
-fn a_full_disk_refuses_before_anything_is_torn_and_freed_space_brings_writes_back() {
-    let disk = new_disk(8);
-    disk.set_faults(Faults { bytes_max: Some(20 * SEGMENT_BYTES), ..Faults::default() });
-    let seen = disk.clone();
-    run(8, &disk, async move {
-        let (log, _) = open_with(|_| {}).await;
-        let goes = log.open_shard(GOES, HOUR_MS);
-        let stays = log.open_shard(STAYS, YEAR_MS);
-        let mut acknowledged = 0;
-        let error = loop {
-            match append(&log, batch(goes, acknowledged * 10, 10, 5_000)).await {
-                Ok(()) => acknowledged += 1,
-                Err(error) => break error,
-            }
-        };
-        assert!(matches!(error, AppendError::DiskFull { needed_bytes: SEGMENT_BYTES }), "{error}");
-        assert_eq!(log.shard(goes).next_index, acknowledged * 10, "a refusal takes no index");
-        assert_eq!(log.failure(), None);
-        assert!(file_bytes(&seen) > 17 * SEGMENT_BYTES);
-        clock::sleep(Duration::from_secs(30)).await;
-        assert!(matches!(
-            append(&log, batch(stays, 0, 50, 5_000)).await,
-            Err(AppendError::DiskFull { .. })
-        ));
-        // What is deleted makes room.
-        log.delete_shard(goes);
-        clock::sleep(Duration::from_secs(10)).await;
-        for round in 0..100 {
-            append(&log, batch(stays, round * 10, 10, 5_000)).await.unwrap();
-        }
-        assert_eq!(log.failure(), None);
-    });
-}
-
-#[test]
-fn a_full_disk_is_freed_by_rewriting_where_every_segment_keeps_something() {
-    let disk = new_disk(13);
-    let faults = Faults { bytes_max: Some(20 * SEGMENT_BYTES), ..Faults::default() };
-    disk.set_faults(faults.clone());
-    let seen = disk.clone();
-    run(13, &disk, async move {
-        let (log, _) = open_with(|_| {}).await;
-        let goes = log.open_shard(GOES, HOUR_MS);
-        let stays = log.open_shard(STAYS, YEAR_MS);
-        let mut round = 0;
-        // More than a half of every segment goes, so that two of them fit one.
-        while append(&log, batch(goes, round * 12, 12, 5_000)).await.is_ok()
-            && append(&log, batch(stays, round * 8, 8, 5_000)).await.is_ok()
-        {
-            round += 1;
-        }
-        // Not a block is left.
-        let catalogs = seen.list_raw(Path::new("/data"));
-        let used = file_bytes(&seen) + catalogs.iter().map(|(_, bytes)| bytes).sum::<u64>();
-        seen.set_faults(Faults { bytes_max: Some(used), ..faults });
-        log.delete_shard(goes);
-        clock::sleep(Duration::from_secs(30)).await;
-        assert!(log.stats().rewritten_bytes > 0, "{:?}", log.background_trouble());
-        for next in 0..50 {
-            append(&log, batch(stays, (round + next) * 8, 8, 5_000)).await.unwrap();
-        }
-        assert_eq!(log.failure(), None);
-    });
-}
-
-#[test]
-fn a_log_that_was_full_is_opened_again_and_still_frees_space_by_rewriting() {
-    let disk = new_disk(14);
-    let faults = Faults { bytes_max: Some(20 * SEGMENT_BYTES), ..Faults::default() };
-    disk.set_faults(faults.clone());
-    let seen = disk.clone();
-    let rounds = run(14, &disk, async move {
-        let (log, _) = open_with(|_| {}).await;
-        let (goes, stays) = (log.open_shard(GOES, HOUR_MS), log.open_shard(STAYS, YEAR_MS));
-        let mut round = 0;
-        while append(&log, batch(goes, round * 12, 12, 5_000)).await.is_ok()
-            && append(&log, batch(stays, round * 8, 8, 5_000)).await.is_ok()
-        {
-            round += 1;
-        }
-        log.shutdown().await;
-        round
-    });
-    let catalogs = disk.list_raw(Path::new("/data"));
-    let used = file_bytes(&disk) + catalogs.iter().map(|(_, bytes)| bytes).sum::<u64>();
-    disk.set_faults(Faults { bytes_max: Some(used), ..faults });
-    run(15, &disk, async move {
-        let (log, recovered) = open_with(|_| {}).await;
-        assert_eq!(recovered.damage, []);
-        let (goes, stays) = (log.open_shard(GOES, HOUR_MS), log.open_shard(STAYS, YEAR_MS));
-        log.delete_shard(goes);
-        clock::sleep(Duration::from_secs(30)).await;
-        let stats = log.stats();
-        assert!(
-            stats.rewritten_bytes > 0,
-            "{stats:?} {:?} {:?}",
-            log.background_trouble(),
-            files(&seen)
-        );
-        check(&log, stays, 0, rounds * 8, 100_000).await;
-        append(&log, batch(stays, rounds * 8, 8, 5_000)).await.unwrap();
-        assert_eq!(log.failure(), None);
-    });
-}
-
-#[test]
-fn space_freed_by_others_brings_writes_back_too() {
-    let disk = new_disk(9);
-    let full = Faults { bytes_max: Some(10 * SEGMENT_BYTES), ..Faults::default() };
-    disk.set_faults(full.clone());
-    let seen = disk.clone();
-    run(9, &disk, async move {
-        let (log, _) = open_with(|_| {}).await;
-        let stays = log.open_shard(STAYS, YEAR_MS);
-        let mut rounds = 0;
-        while append(&log, batch(stays, rounds * 10, 10, 5_000)).await.is_ok() {
-            rounds += 1;
-        }
-        seen.set_faults(Faults { bytes_max: Some(20 * SEGMENT_BYTES), ..full });
-        clock::sleep(Duration::from_secs(1)).await;
-        append(&log, batch(stays, rounds * 10, 10, 5_000)).await.unwrap();
-        let appended = log.shard(stays).durable_index;
-        assert_eq!(appended, rounds * 10 + 10);
     });
 }
 

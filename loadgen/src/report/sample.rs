@@ -199,6 +199,7 @@ fn engine() -> EngineOutcome {
             cache_bytes_per_log: 1,
             table_cache_bytes_per_log: 1,
             rewriting_bytes_per_log: 1,
+            images_bytes_per_log: 1,
             reads_bytes_per_core: 1,
             followers_bytes_per_core: 1,
             reserve_bytes: 1,

@@ -1,6 +1,6 @@
 //! Copies the kept parts of frames, as they come, to the places of their shards in one arena.
 
-use super::{Image, PIECE_BYTES_MAX, Selection};
+use super::{Image, Kept, PIECE_BYTES_MAX, Selection};
 use crate::bytes::{read_u16, read_u32, write_u32};
 use crate::frame::{self, DirectoryEntry, FrameHeader};
 use crate::record::{RECORD_HEADER_BYTES, encoded_bytes};
@@ -58,6 +58,8 @@ pub struct Gathering {
     arena: Vec<u8>,
     rows: Vec<Row>,
     holes: Vec<Hole>,
+    /// The only shard of a pass in which it does not fit: what does is gathered, part by part.
+    partial: Option<(ShardKey, Kept)>,
 }
 
 /// Holes that are told apart; with more, the image is as little to be trusted.
@@ -65,8 +67,20 @@ const HOLES_MAX: usize = 256;
 
 impl Gathering {
     /// Lays out the arena for `selection`; `arena` is memory to be used again, of any content.
-    pub fn new(selection: Selection, mut arena: Vec<u8>) -> Gathering {
-        let Selection { kept, rows, .. } = selection;
+    pub fn new(selection: Selection, arena: Vec<u8>) -> Gathering {
+        Gathering::pass(selection, arena, u64::MAX)
+    }
+
+    /// As `new`, for what [`Selection::take_pass`] gave for `bytes_max`.
+    pub fn pass(selection: Selection, mut arena: Vec<u8>, bytes_max: u64) -> Gathering {
+        let Selection { mut kept, rows, .. } = selection;
+        let mut partial = None;
+        if let [(key, only)] = kept.iter_mut().collect::<Vec<_>>().as_mut_slice()
+            && only.bytes > bytes_max
+        {
+            partial = Some((**key, **only));
+            only.bytes = bytes_max;
+        }
         // A shard that the newest table lacks was deleted meanwhile.
         let is_listed = |key: &ShardKey| rows.binary_search_by_key(key, |row| row.key).is_ok();
         let mut ordered: Vec<_> = kept.into_iter().filter(|(key, _)| is_listed(key)).collect();
@@ -94,7 +108,7 @@ impl Gathering {
         let mut by_key: Vec<_> = ordinals.collect();
         by_key.sort_unstable();
         let holes = Vec::new();
-        Gathering { places, by_key, hint: 0, pieces: Vec::new(), arena, rows, holes }
+        Gathering { places, by_key, hint: 0, pieces: Vec::new(), arena, rows, holes, partial }
     }
 
     /// Takes the kept parts of a whole frame. Frames of a segment come in their order, segments in
@@ -107,7 +121,20 @@ impl Gathering {
             if entry.first_index < place.first_index || entry.first_index >= place.end_index {
                 continue;
             }
-            let fits = place.cursor + entry.bytes as usize <= place.end;
+            let mut fits = place.cursor + entry.bytes as usize <= place.end;
+            if let Some((_, kept)) = self.partial
+                && !fits
+                && u64::from(entry.bytes) <= kept.bytes
+            {
+                if place.next_index > place.first_index {
+                    // It and all behind it are gathered in the next pass.
+                    place.end_index = place.next_index;
+                    continue;
+                }
+                place.end = place.cursor + entry.bytes as usize;
+                self.arena.resize(place.end, 0);
+                fits = true;
+            }
             if entry.first_index < place.next_index || entry_end > place.end_index || !fits {
                 // The table and the frames contradict each other.
                 let hole =
@@ -122,6 +149,21 @@ impl Gathering {
             }
             self.take(ordinal, &frame[start..start + entry.bytes as usize], &entry, header.base_ms);
         }
+    }
+
+    /// Puts back what a pass has left of its only shard. To be called when all frames were added.
+    pub fn put_back(&self, selection: &mut Selection) {
+        let Some((key, kept)) = self.partial else { return };
+        // A shard without a place was deleted meanwhile.
+        let Some(place) = self.places.first().filter(|place| place.end_index < kept.next_index)
+        else {
+            return;
+        };
+        assert!(place.end_index > kept.first_index, "a pass takes at least one part");
+        let taken: usize = self.pieces.iter().map(|piece| piece.bytes).sum();
+        let bytes = kept.bytes - taken as u64;
+        selection.bytes += bytes;
+        selection.kept.insert(key, Kept { first_index: place.end_index, bytes, ..kept });
     }
 
     fn note(&mut self, hole: Hole) {

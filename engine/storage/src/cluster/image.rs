@@ -55,6 +55,10 @@ pub struct Written {
     pub log: u16,
     /// Life of the log.
     pub life: u32,
+    /// Frames that stand before those of the image.
+    pub frames_before: u64,
+    /// Where those of the image begin, bytes.
+    pub position: u32,
 }
 
 /// See the file's head.
@@ -95,6 +99,16 @@ impl Image {
     /// First byte behind the last frame.
     pub fn frames_end(&self) -> u64 {
         self.frames_end
+    }
+
+    /// The rows of the table behind its last segment.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Postings that all its frames give.
+    pub fn piece_count(&self) -> usize {
+        self.pieces.len()
     }
 
     /// Frames that `encode_frame` gives.
@@ -166,7 +180,7 @@ impl Image {
             part.copy_from_slice(&self.arena[piece.start..piece.start + piece.bytes]);
             shift_arrivals(part, piece.base_ms - cut.base_ms);
             postings.push(Posting {
-                position: cut.position + start as u32,
+                position: written.position + cut.position + start as u32,
                 bytes: entry.bytes,
                 first_index: piece.first_index,
                 count: piece.count,
@@ -186,7 +200,7 @@ impl Image {
         FrameHeader {
             kind: FrameKind::Clustered,
             previous: 0,
-            number: ordinal as u64,
+            number: written.frames_before + ordinal as u64,
             durable_frames: 0,
             segment: written.segment,
             base_ms: cut.base_ms,
@@ -199,27 +213,31 @@ impl Image {
         }
     }
 
-    /// The rows and postings of the file's table, from the postings that all frames gave.
-    pub fn table(&self, postings: &[Posting]) -> (Vec<Row>, Vec<Posting>) {
+    /// Whose the postings are that the frames gave.
+    pub fn keyed(&self, postings: Vec<Posting>) -> impl Iterator<Item = (ShardKey, Posting)> {
         assert_eq!(postings.len(), self.pieces.len());
-        let mut rows = self.rows.clone();
-        let mut ordered = Vec::with_capacity(postings.len());
-        for row in &mut rows {
-            let at = self.by_key.binary_search_by_key(&row.key, |(key, _)| *key).ok();
-            let ordinal = at.map(|at| self.by_key[at].1);
-            let from = ordinal
-                .map_or(0, |ordinal| self.pieces.partition_point(|piece| piece.place < ordinal));
-            let to = ordinal
-                .map_or(0, |ordinal| self.pieces.partition_point(|piece| piece.place <= ordinal));
-            let own = &postings[from..to];
-            row.count = own.iter().map(|posting| posting.count).sum();
-            row.bytes = own.iter().map(|posting| posting.bytes).sum();
-            row.first_posting = u32::try_from(ordered.len()).expect("a segment has < 2^32 parts");
-            row.postings = u32::try_from(own.len()).expect("a segment has < 2^32 parts");
-            ordered.extend_from_slice(own);
-        }
-        (rows, ordered)
+        let keys = self.pieces.iter().map(|piece| self.places[piece.place as usize].key);
+        keys.zip(postings)
     }
+}
+
+/// The rows and postings of a file's table, from the rows of the segment behind which it ends and
+/// the postings of all its frames, those of a shard in index order.
+pub fn table_of(rows: &[Row], mut postings: Vec<(ShardKey, Posting)>) -> (Vec<Row>, Vec<Posting>) {
+    postings.sort_by_key(|(key, _)| *key);
+    let mut rows = rows.to_vec();
+    let mut ordered = Vec::with_capacity(postings.len());
+    for row in &mut rows {
+        let from = postings.partition_point(|(key, _)| *key < row.key);
+        let to = postings.partition_point(|(key, _)| *key <= row.key);
+        let own = postings[from..to].iter().map(|(_, posting)| *posting);
+        row.count = own.clone().map(|posting| posting.count).sum();
+        row.bytes = own.clone().map(|posting| posting.bytes).sum();
+        row.first_posting = u32::try_from(ordered.len()).expect("a segment has < 2^32 parts");
+        row.postings = u32::try_from(own.len()).expect("a segment has < 2^32 parts");
+        ordered.extend(own);
+    }
+    (rows, ordered)
 }
 
 impl Piece {

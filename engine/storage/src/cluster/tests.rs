@@ -168,7 +168,8 @@ fn owned(part: &[u8], base_ms: u64, first_index: u64) -> Vec<(u64, u64, Vec<u8>)
 
 /// The image's frames as a file, checked whole one by one.
 fn encode(image: &Image) -> (Vec<u8>, Vec<Row>, Vec<Posting>) {
-    let written = Written { segment: 3, generation: 1, log: 0, life: 9 };
+    let written =
+        Written { segment: 3, generation: 1, log: 0, life: 9, frames_before: 0, position: 0 };
     let mut file = Vec::new();
     let mut postings = Vec::new();
     for ordinal in 0..image.frame_count() {
@@ -188,7 +189,7 @@ fn encode(image: &Image) -> (Vec<u8>, Vec<Row>, Vec<Posting>) {
         file.extend(frame);
     }
     assert_eq!(file.len() as u64, image.frames_end());
-    let (rows, postings) = image.table(&postings);
+    let (rows, postings) = table_of(image.rows(), image.keyed(postings).collect());
     let tail = crate::table::tail_bytes(rows.len(), postings.len());
     assert_eq!(image.frames_end() + tail, image.file_bytes());
     (file, rows, postings)
@@ -267,6 +268,71 @@ fn arrival_times_over_years_fit() {
             .collect();
         log.segments = rewritten;
         check(&log, 0..3, |_| kept(1, 0));
+    }
+}
+
+/// What passes of `bytes_max` give together: images, and what their file was reckoned to take.
+fn pass_images(segments: &[(Vec<Vec<u8>>, Vec<Row>)], bytes_max: u64) -> (Vec<Image>, u64) {
+    let mut left = Selection::default();
+    for (_, rows) in segments {
+        left.begin_segment();
+        rows.iter().for_each(|row| left.add(row, kept(1 + row.key.0 % 3, 0)));
+    }
+    let file_bytes_max = left.file_bytes_max(bytes_max);
+    let mut images = Vec::new();
+    while !left.is_empty() {
+        let mut gathering = Gathering::pass(left.take_pass(bytes_max), vec![7; 100], bytes_max);
+        for frame in segments.iter().flat_map(|(frames, _)| frames) {
+            gathering.add_frame(frame, &frame::decode(frame).unwrap().header);
+        }
+        gathering.put_back(&mut left);
+        images.push(gathering.finish());
+    }
+    (images, file_bytes_max)
+}
+
+#[test]
+fn passes_give_what_one_gathering_gives_in_the_same_order_and_in_the_reckoned_file() {
+    for (seed, record_bytes) in [(1, 10), (2, 200), (3, 5_000), (4, 60_000), (5, 400_000)] {
+        let log = log(seed, 2, 9, record_bytes, 3);
+        let records = |images: &[Image]| -> Vec<(ShardKey, u64, u64, Vec<u8>)> {
+            let mut all = Vec::new();
+            for image in images {
+                assert_eq!(image.holes(), []);
+                let (file, rows, postings) = encode(image);
+                let mut own: Vec<_> = rows
+                    .iter()
+                    .flat_map(|row| {
+                        let from = row.first_posting as usize;
+                        let own = postings[from..from + row.postings as usize].iter();
+                        own.map(|posting| (row.key, *posting))
+                    })
+                    .collect();
+                own.sort_by_key(|(_, posting)| posting.position);
+                for (key, posting) in own {
+                    let part = &file[posting.position as usize..][..posting.bytes as usize];
+                    let part = owned(part, posting.base_ms, posting.first_index);
+                    all.extend(part.into_iter().map(|(index, at, data)| (key, index, at, data)));
+                }
+            }
+            all
+        };
+        let (whole, _) = pass_images(&log.segments, u64::MAX);
+        assert_eq!(whole.len(), 1);
+        let expected = records(&whole);
+        let count: usize = log.model.values().map(Vec::len).sum();
+        assert_eq!(expected.len(), count);
+        let live_bytes: u64 =
+            log.segments.iter().flat_map(|(_, rows)| rows).map(|row| u64::from(row.bytes)).sum();
+        for passes in [2, 3, 10, 100] {
+            let (images, file_bytes_max) = pass_images(&log.segments, live_bytes / passes);
+            assert!(images.len() as u64 >= passes.min(20), "{} of {passes}", images.len());
+            assert!(records(&images) == expected, "seed {seed}, {passes} passes");
+            let frames_end: u64 = images.iter().map(Image::frames_end).sum();
+            let pieces = images.iter().map(Image::piece_count).sum();
+            let tail = tail_bytes(images[0].rows().len(), pieces);
+            assert!(frames_end + tail <= file_bytes_max, "{frames_end} {tail} {file_bytes_max}");
+        }
     }
 }
 

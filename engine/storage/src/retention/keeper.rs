@@ -347,7 +347,7 @@ impl Keeper {
         let rewritten = rewrite::rewrite(&log, &run, &mut self.arena).await?;
         let (segment, rows) = match rewritten {
             Rewritten::Done(segment, rows) => (segment, rows),
-            Rewritten::Damaged => return Ok(false),
+            Rewritten::Damaged | Rewritten::TooLarge => return Ok(false),
             Rewritten::Refused(error) => {
                 self.note(&error);
                 run.iter().for_each(|segment| self.rest(segment));
@@ -400,6 +400,7 @@ impl Keeper {
                 is_before_newest: before_newest == Some(entry.first),
                 gains_order: !entry.clustered && !segment.shape().is_some_and(has_postings),
                 may_rewrite: !segment.is_damaged()
+                    && !segment.is_too_large()
                     && !self.rests(segment)
                     && (entry.last < oldest_cached || is_third_dead(&census)),
             }

@@ -7,10 +7,15 @@
 //! | would be a third smaller                                    | rewritten into one file          |
 //! | four small ones or more, none with more than half of it all | rewritten into one file          |
 //!
+//! So no known segment but the newest, and what is cached or damaged, has a file of more than one
+//! and a half times what it keeps, whatever the mixture; where the memory does not take what a single
+//! one keeps, it is gathered in passes. Of those the deadest goes first.
+//!
 //! The last two are bounded: bytes are written again only where a third of their file goes, or
 //! where their file grows to twice its size. So a byte is rewritten as often as its neighbours die,
 //! plus the logarithm of segment over file. Pure.
 
+use crate::cluster::passes_file_bytes;
 use crate::table::tail_bytes;
 
 /// Small files are merged when there are so many side by side.
@@ -73,10 +78,26 @@ pub(crate) fn requested_count(segments: &[Candidate], bounds: &PlanBounds) -> us
     segments.iter().take(RUN_COUNT_MAX).take_while(wanted).count()
 }
 
-/// The first run that is worth its writing, from the first to behind the last; the segments are in
-/// the order of their numbers.
+/// The run whose writing frees most for each byte written, from the first to behind the last; the
+/// segments are in the order of their numbers. Of equal ones the first.
 pub(crate) fn next_run(segments: &[Candidate], bounds: &PlanBounds) -> Option<(usize, usize)> {
-    (0..segments.len()).find_map(|from| Some((from, best_end(segments, from, bounds)?)))
+    let mut best = None;
+    let mut from = 0;
+    while from < segments.len() {
+        let Some(to) = best_end(segments, from, bounds) else {
+            from += 1;
+            continue;
+        };
+        let mut run = Run::default();
+        segments[from..to].iter().for_each(|segment| run.add(segment));
+        // What is left of the files, in parts of 1,024.
+        let left = run.written_bytes(bounds) * 1024 / run.file_bytes;
+        if best.is_none_or(|(least, _)| left < least) {
+            best = Some((left, (from, to)));
+        }
+        from = to;
+    }
+    best.map(|(_, run)| run)
 }
 
 /// The longest run from `from` on that is worth its writing; one past its last.
@@ -91,7 +112,7 @@ fn best_end(segments: &[Candidate], from: usize, bounds: &PlanBounds) -> Option<
             break;
         }
         run.add(segment);
-        let fits = run.live_bytes <= bounds.live_bytes_max
+        let fits = (run.live_bytes <= bounds.live_bytes_max || run.count == 1)
             && run.written_bytes(bounds) <= bounds.segment_bytes.max(segment.file_bytes);
         if !fits {
             break;
@@ -132,6 +153,10 @@ impl Run {
     /// About what the new file will have: records, a directory entry and a posting for each shard's
     /// pieces, and the table.
     fn written_bytes(&self, bounds: &PlanBounds) -> u64 {
+        if self.live_bytes > bounds.live_bytes_max {
+            let (rows, bytes_max) = (bounds.shard_count, bounds.live_bytes_max);
+            return passes_file_bytes(self.live_bytes, self.live_shards, rows, bytes_max);
+        }
         let pieces =
             self.live_shards as u64 + self.live_bytes / crate::cluster::PIECE_BYTES_MAX as u64 + 1;
         let pieces = usize::try_from(pieces).expect("a run fits the memory");
@@ -197,6 +222,13 @@ mod tests {
         check(&[segment(64, 41 << 10); 2], Some((0, 1)));
         check(&[segment(64, 20 << 10); 4], Some((0, 3)));
         check(&[segment(64, 600); 100], Some((0, 100)));
+        // The deadest goes first.
+        let (half, tenth) = (segment(64, 32 << 10), segment(64, 6 << 10));
+        check(&[half, segment(64, 60 << 10), tenth], Some((2, 3)));
+        // What no memory takes at once is written for itself, in passes.
+        let small = PlanBounds { live_bytes_max: MIB, ..BOUNDS };
+        assert_eq!(next_run(&[half; 3], &small), Some((0, 1)));
+        assert_eq!(next_run(&[segment(64, 60 << 10)], &small), None);
     }
 
     #[test]

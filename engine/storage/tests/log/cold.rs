@@ -221,3 +221,26 @@ fn a_mixed_frame_that_rots_is_refused_and_the_rest_is_served() {
         log.shutdown().await;
     });
 }
+
+#[test]
+fn segments_that_are_larger_than_their_share_of_memory_are_read_shard_by_shard() {
+    on_core("cold-small-images", async |directory| {
+        let bytes_max = 100 << 10;
+        let (log, _) = open_with(&directory, |options| {
+            uncached(options);
+            options.image_cache_bytes_max = bytes_max;
+            // Nothing fits there: no segment is ordered for its readers.
+            options.rewriting_bytes_max = 1 << 10;
+        })
+        .await;
+        let slots = fill_many(&log).await;
+        for &slot in slots.iter().step_by(12) {
+            check_all(&log, slot, ROUNDS * PER_ROUND).await;
+            let stats = log.stats();
+            assert!(stats.image_bytes <= bytes_max as u64, "{stats:?}");
+            assert_eq!(stats.rewritten_bytes, 0);
+        }
+        assert!(log.stats().image_bytes > 0, "images were made");
+        check_times(&log, slots[7], ROUNDS * PER_ROUND).await;
+    });
+}
