@@ -211,6 +211,8 @@ fn draw_options(random: &mut Rng) -> LogOptions {
     options.waiting_bytes_max = pick(random, &[8 << 10, 64 << 10, 1 << 20]);
     options.cache_bytes_max = pick(random, &[8 << 10, 64 << 10, 1 << 20]);
     options.table_cache_bytes_max = pick(random, &[8 << 10, 256 << 10]);
+    // With the least, a segment is rewritten in passes of 4 KiB.
+    options.rewriting_bytes_max = pick(random, &[16 << 10, 256 << 10, 80 << 20]);
     options.spare_segments = random.usize(1..=3);
     options.free_files_max = random.usize(0..=3);
     options.surplus_kept = Duration::from_secs(pick(random, &[0, 10]));
