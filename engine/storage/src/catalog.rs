@@ -15,7 +15,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use runtime::file::IoError;
+use runtime::file::{IoError, IoErrorKind};
 use runtime::mesh;
 use runtime::task;
 
@@ -149,6 +149,21 @@ pub enum CatalogError {
     },
     /// The catalog was shut down.
     Closed,
+}
+
+impl CatalogError {
+    /// Whether there was no space, on the disk or in the catalog: the commit was refused as a whole,
+    /// nothing has changed, and a later one may be taken.
+    #[must_use]
+    pub fn is_for_space(&self) -> bool {
+        match self {
+            CatalogError::Io(error) => matches!(error.kind, IoErrorKind::NoSpace),
+            CatalogError::Full { .. } => true,
+            CatalogError::Unreadable(_) | CatalogError::TooLarge { .. } | CatalogError::Closed => {
+                false
+            }
+        }
+    }
 }
 
 impl From<IoError> for CatalogError {

@@ -267,8 +267,8 @@ impl Pool {
         }
         match self.catalog.commit(mutations).await {
             Ok(()) => {}
-            // A full disk refuses the commit as a whole: the file stays as free as it was.
-            Err(CatalogError::Io(error)) if matches!(error.kind, IoErrorKind::NoSpace) => {
+            // The file stays as free as it was.
+            Err(error) if error.is_for_space() => {
                 self.ran_out_of_space();
                 match recycled {
                     Some(free) => self.files.borrow_mut().free.push(free),

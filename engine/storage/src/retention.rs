@@ -25,7 +25,6 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use runtime::clock::{self as time, Instant};
-use runtime::file::{IoError, IoErrorKind};
 use runtime::local::Notify;
 
 use crate::catalog::CatalogError;
@@ -58,7 +57,7 @@ pub(crate) struct Retention {
     /// A request was answered.
     answered: Notify,
     /// The last error that kept the background from something.
-    trouble: RefCell<Option<IoError>>,
+    trouble: RefCell<Option<String>>,
     /// The background has ended, or was never started.
     ended: Cell<bool>,
     has_ended: Notify,
@@ -106,7 +105,7 @@ impl Retention {
 
     /// The last error that kept the background from something.
     pub(crate) fn trouble(&self) -> Option<String> {
-        self.trouble.borrow().as_ref().map(|error| error.to_string())
+        self.trouble.borrow().clone()
     }
 
     /// Retention's time, or `None` while deletion pauses.
@@ -202,8 +201,8 @@ pub(crate) async fn keep_forever(log: Rc<LogInner>) {
         }
         let wake_at = match keeper.work().await {
             Ok(wake_at) => wake_at,
-            // The catalog has refused a commit as a whole: nothing has changed.
-            Err(CatalogError::Io(error)) if matches!(error.kind, IoErrorKind::NoSpace) => {
+            // Nothing has changed.
+            Err(error) if error.is_for_space() => {
                 keeper.note(&error);
                 time::now() + keeper::REST
             }
@@ -212,7 +211,8 @@ pub(crate) async fn keep_forever(log: Rc<LogInner>) {
                 break;
             }
             // The folder is being shut down; nothing more is taken back.
-            Err(_) => break,
+            Err(CatalogError::Closed) => break,
+            Err(error) => unreachable!("a step is small, and what is for space is above: {error}"),
         };
         time::timeout_at(wake_at, any(any(wanted, sealed), changed)).await;
     }

@@ -112,7 +112,6 @@ pub(crate) async fn rewrite(
     let path = log.pool.path(entry.file);
     match log.pool.commit(mutations(run, &entry)).await {
         Ok(()) => {}
-        // A full disk refuses the commit as a whole; after any other error nobody knows.
         Err(CatalogError::Io(error))
             if matches!(error.kind, IoErrorKind::NoSpace)
                 || planted(Bug::FailedCommitRemovesTheNewFile) =>
@@ -120,6 +119,11 @@ pub(crate) async fn rewrite(
             let error = given_up(&path).await.err().unwrap_or_else(|| IoError::clone(&error));
             return Ok(Rewritten::Refused(error));
         }
+        Err(error) if error.is_for_space() => {
+            file::remove(&path).await?;
+            return Err(error);
+        }
+        // After any other error nobody knows what the manifest says.
         Err(error) => return Err(error),
     }
     let segment = log.segments.replace(entry);

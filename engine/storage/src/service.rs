@@ -59,7 +59,8 @@ async fn prepare_forever(log: Rc<LogInner>) {
             Ok(()) => {}
             Err(CatalogError::Io(error)) => return committer::fail(&log, error),
             // The folder is being shut down; nothing more is prepared.
-            Err(_) => return,
+            Err(CatalogError::Closed) => return,
+            Err(error) => unreachable!("a small commit, and what is for space is handled: {error}"),
         }
         if log.pool.is_out_of_space() {
             // Openers wait for space or for the knowledge that there is none.

@@ -103,10 +103,13 @@ fn gather(
             break;
         }
         let added_bytes = added_bytes_max(&mutations);
-        let snapshot_bytes = writer.state().snapshot_bytes() + batch.added_bytes + added_bytes;
-        if added_bytes > 0 && snapshot_bytes > PAYLOAD_BYTES_MAX {
-            let bytes_max = PAYLOAD_BYTES_MAX;
-            reply.send(Err(CatalogError::Full { bytes: snapshot_bytes, bytes_max }));
+        let bytes_max = PAYLOAD_BYTES_MAX;
+        let before = writer.state().snapshot_bytes();
+        let may_fit = before + batch.added_bytes + added_bytes <= bytes_max;
+        let bytes = if may_fit { 0 } else { snapshot_bytes(writer, &batch, &mutations) };
+        // What makes it smaller is taken even where it is too large.
+        if bytes > bytes_max.max(before) {
+            reply.send(Err(CatalogError::Full { bytes, bytes_max }));
         } else {
             batch.mutations.extend(mutations);
             batch.bytes += bytes;
@@ -116,6 +119,14 @@ fn gather(
         next = receiver.try_recv();
     }
     batch
+}
+
+/// The snapshot's bytes after the batch and `mutations`: only where it is nearly full, since it takes
+/// a copy of all there is.
+fn snapshot_bytes(writer: &Writer, batch: &Batch, mutations: &[Mutation]) -> usize {
+    let mut state = writer.state().clone();
+    batch.mutations.iter().chain(mutations).for_each(|mutation| state.apply(mutation));
+    state.snapshot_bytes()
 }
 
 async fn commit(writer: &mut Writer, batch: Batch) {

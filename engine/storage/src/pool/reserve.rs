@@ -4,7 +4,7 @@
 //! It is a free file to the manifest. Which of them it is only the open log knows, so a crash loses
 //! nothing: the next opening sets one aside again.
 
-use runtime::file::{self, IoErrorKind};
+use runtime::file;
 
 use super::{Pace, Pool};
 use crate::catalog::{CatalogError, Mutation};
@@ -42,8 +42,8 @@ impl Pool {
         };
         match self.catalog.commit(vec![Mutation::PutFile(entry)]).await {
             Ok(()) => {}
-            // A full disk refuses the commit as a whole: the manifest does not know the file.
-            Err(CatalogError::Io(error)) if matches!(error.kind, IoErrorKind::NoSpace) => {
+            // The manifest does not know the file.
+            Err(error) if error.is_for_space() => {
                 self.ran_out_of_space();
                 file::remove(&self.path(entry.file)).await?;
                 return Ok(());
@@ -67,7 +67,7 @@ impl Pool {
         let Some(entry) = self.files.borrow_mut().reserve.take() else { return Ok(false) };
         let removal = Mutation::RemoveFile { log: self.log, file: entry.file };
         if let Err(error) = self.catalog.commit(vec![removal]).await {
-            // A full disk refuses the commit as a whole; any other error ends the log.
+            // Where there is no space nothing has changed; any other error ends the log.
             self.files.borrow_mut().reserve = Some(entry);
             return Err(error);
         }

@@ -15,10 +15,10 @@
 //! anew only after that, and no frame was ever written to it.
 
 use runtime::clock::{self, Instant};
-use runtime::file::{self, IoErrorKind};
+use runtime::file;
 
 use super::Pool;
-use crate::catalog::{CatalogError, FileEntry, Mutation};
+use crate::catalog::{CatalogError, Mutation};
 use crate::rewrite::free_file;
 
 /// After a removal the next one waits this many times as long as it took: other logs may be on the
@@ -106,8 +106,8 @@ impl Pool {
         ];
         match self.catalog.commit(mutations).await {
             Ok(()) => {}
-            // A full disk refuses the commit as a whole: the segment is as ready as it was.
-            Err(CatalogError::Io(error)) if matches!(error.kind, IoErrorKind::NoSpace) => {
+            // The segment is as ready as it was.
+            Err(error) if error.is_for_space() => {
                 self.add_ready(newest);
                 self.ran_out_of_space();
                 return Ok(());
@@ -140,7 +140,15 @@ impl Pool {
             return Ok(Trimmed::NotBefore(not_before));
         }
         let entry = self.files.borrow_mut().free.swap_remove(at);
-        self.remove(entry).await?;
+        let removal = Mutation::RemoveFile { log: self.log, file: entry.file };
+        if let Err(error) = self.catalog.commit(vec![removal]).await {
+            // Where there is no space nothing has changed; any other error ends the log.
+            self.files.borrow_mut().free.push(entry);
+            return Err(error);
+        }
+        // A crash before leaves a file that the manifest does not know, which opening removes.
+        file::remove(&self.path(entry.file)).await?;
+        file::sync_directory(&self.directory).await?;
         self.space_came_back();
         let end = clock::now();
         self.rests_until.set(end + (end - now) * REMOVAL_REST);
@@ -165,15 +173,5 @@ impl Pool {
         }
         let quarter = usize::try_from(sealed_bytes / 4 / self.segment_bytes).unwrap_or(usize::MAX);
         lacking + self.free_files_max.min(quarter)
-    }
-
-    /// Removes a free file: from the manifest, then from the disk. A crash in between leaves a file
-    /// that the manifest does not know, which opening removes.
-    async fn remove(&self, entry: FileEntry) -> Result<(), CatalogError> {
-        let removal = Mutation::RemoveFile { log: self.log, file: entry.file };
-        self.catalog.commit(vec![removal]).await?;
-        file::remove(&self.path(entry.file)).await?;
-        file::sync_directory(&self.directory).await?;
-        Ok(())
     }
 }

@@ -367,9 +367,9 @@ impl Keeper {
     }
 
     /// Counts and keeps an error, for those who look after the log.
-    pub(super) fn note(&self, error: &IoError) {
+    pub(super) fn note(&self, error: &impl ToString) {
         self.log.state.borrow_mut().stats.background_errors += 1;
-        *self.log.retention.trouble.borrow_mut() = Some(error.clone());
+        *self.log.retention.trouble.borrow_mut() = Some(error.to_string());
     }
 
     fn bounds(&self) -> PlanBounds {
