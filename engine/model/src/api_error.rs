@@ -13,7 +13,7 @@ mod validation;
 
 pub use invalid_argument::{InvalidArgument, InvalidIterator, InvalidReshard, InvalidRetention};
 pub use resource::{LimitExceeded, ResourceInUse, ResourceNotFound};
-pub use validation::{Constraint, Member, Shown, Validation, Violation};
+pub use validation::{Bounds, Constraint, Member, Shown, Validation, Violation};
 
 use crate::limits::SHARD_ITERATOR_LIFE;
 use crate::shard_id::ShardIndex;

@@ -31,6 +31,8 @@ pub mod stream;
 mod random;
 
 pub use api_error::{ApiError, RecordError};
+/// Where a key or a record's data lies in a request's bytes.
+pub use digest::Span;
 pub use hash_key::{HashKey, HashKeyRange};
 pub use limits::{ReadThrottle, ShardThrottle, TokenBucket};
 pub use position::IteratorType;

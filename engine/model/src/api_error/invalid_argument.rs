@@ -28,6 +28,10 @@ pub enum InvalidArgument {
     RecordsTooLarge,
     /// A GetShardIterator that names no position.
     Iterator(InvalidIterator),
+    /// A text that no GetShardIterator and no GetRecords has given out.
+    ShardIterator,
+    /// A text that no list has given out. AWS's text is not known.
+    NextToken,
     /// A SplitShard or MergeShards that cannot be.
     Reshard(InvalidReshard),
     /// A retention that cannot be.
@@ -51,6 +55,8 @@ impl fmt::Display for InvalidArgument {
                 write!(f, "Records size exceeds {} MB limit", PUT_RECORDS_BYTES_MAX >> 20)
             }
             Self::Iterator(error) => error.fmt(f),
+            Self::ShardIterator => f.write_str("Invalid ShardIterator."),
+            Self::NextToken => f.write_str("Invalid NextToken."),
             Self::Reshard(error) => error.fmt(f),
             Self::Retention(error) => error.fmt(f),
         }

@@ -189,6 +189,8 @@ fn invalid_puts() {
          123456789012 is invalid.",
     );
     check_argument(InvalidArgument::RecordsTooLarge, "Records size exceeds 10 MB limit");
+    check_argument(InvalidArgument::ShardIterator, "Invalid ShardIterator.");
+    check_argument(InvalidArgument::NextToken, "Invalid NextToken.");
 }
 
 #[test]
@@ -346,6 +348,33 @@ fn constraints_broken() {
          be null; Value '0' at 'limit' failed to satisfy constraint: Member must have value \
          greater than or equal to 1; Value '10001' at 'limit' failed to satisfy constraint: Member \
          must have value less than or equal to 10000",
+    );
+    let tag_keys = Bounds { least: 1, most: 128 };
+    let tag_values = Bounds { least: 0, most: 256 };
+    let mode = Member::Nested { structure: "StreamModeDetails", field: "StreamMode" };
+    check_validation(
+        Validation::Violations(vec![
+            violation(Member::Field("TagKeys"), Shown::Hidden, Constraint::Items(tag_keys)),
+            violation(Member::Field("Tags"), Shown::Hidden, Constraint::Keys(tag_keys)),
+            violation(Member::Field("Tags"), Shown::Hidden, Constraint::Values(tag_values)),
+            violation(mode, Shown::Null, Constraint::NotNull),
+            violation(
+                Member::Item { list: "Records", number: 2 },
+                Shown::Null,
+                Constraint::NotNull,
+            ),
+            violation(Member::Field("Metrics"), Shown::Hidden, Constraint::ItemsOneOf(&["A", "B"])),
+        ]),
+        "6 validation errors detected: Value at 'tagKeys' failed to satisfy constraint: Member must \
+         satisfy constraint: [Member must have length less than or equal to 128, Member must have \
+         length greater than or equal to 1]; Value at 'tags' failed to satisfy constraint: Map keys \
+         must satisfy constraint: [Member must have length less than or equal to 128, Member must \
+         have length greater than or equal to 1]; Value at 'tags' failed to satisfy constraint: Map \
+         value must satisfy constraint: [Member must have length less than or equal to 256, Member \
+         must have length greater than or equal to 0]; Value null at 'streamModeDetails.streamMode' \
+         failed to satisfy constraint: Member must not be null; Value null at 'records.2.member' \
+         failed to satisfy constraint: Member must not be null; Value at 'metrics' failed to satisfy \
+         constraint: Member must satisfy constraint: [Member must satisfy enum value set: [A, B]]",
     );
     check_validation(
         Validation::OnDemand(stream()),

@@ -59,11 +59,26 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Where a value stands in the request, in camel case as AWS prints it.
+/// Where a value stands in the request. Names are the API's (`StreamName`); AWS prints them with a
+/// small first letter, and so does `Display`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Member {
     /// A member of the request: `streamName`.
     Field(&'static str),
+    /// A member of a structure in the request: `streamModeDetails.streamMode`.
+    Nested {
+        /// The structure.
+        structure: &'static str,
+        /// Its member.
+        field: &'static str,
+    },
+    /// An element of a list: `records.1.member`.
+    Item {
+        /// The list.
+        list: &'static str,
+        /// Counted from 1.
+        number: u32,
+    },
     /// A member of an element of a list: `records.1.member.data`.
     Element {
         /// The list.
@@ -77,10 +92,26 @@ pub enum Member {
 
 impl fmt::Display for Member {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Field(field) => f.write_str(field),
-            Self::Element { list, number, field } => write!(f, "{list}.{number}.member.{field}"),
+        match *self {
+            Self::Field(field) => CamelCase(field).fmt(f),
+            Self::Nested { structure, field } => {
+                write!(f, "{}.{}", CamelCase(structure), CamelCase(field))
+            }
+            Self::Item { list, number } => write!(f, "{}.{number}.member", CamelCase(list)),
+            Self::Element { list, number, field } => {
+                write!(f, "{}.{number}.member.{}", CamelCase(list), CamelCase(field))
+            }
         }
+    }
+}
+
+/// A name with a small first letter; names are ASCII.
+struct CamelCase(&'static str);
+
+impl fmt::Display for CamelCase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (first, rest) = self.0.split_at(1);
+        write!(f, "{}{rest}", first.to_ascii_lowercase())
     }
 }
 
@@ -112,6 +143,32 @@ pub enum Constraint {
     Pattern(&'static str),
     /// One of these texts, in AWS's order.
     OneOf(&'static [&'static str]),
+    /// A list whose every text has a length in these bounds.
+    Items(Bounds),
+    /// A list whose every text is one of these.
+    ItemsOneOf(&'static [&'static str]),
+    /// A map whose every key has a length in these bounds.
+    Keys(Bounds),
+    /// A map whose every value has a length in these bounds.
+    Values(Bounds),
+}
+
+/// Bounds of a length, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// At least this long.
+    pub least: u64,
+    /// At most this long.
+    pub most: u64,
+}
+
+/// What AWS says of every text in a list or map, the upper bound first.
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (most, least) =
+            (Constraint::LengthAtMost(self.most), Constraint::LengthAtLeast(self.least));
+        write!(f, "satisfy constraint: [{most}, {least}]")
+    }
 }
 
 impl fmt::Display for Constraint {
@@ -136,6 +193,12 @@ impl fmt::Display for Constraint {
             Self::OneOf(texts) => {
                 write!(f, "Member must satisfy enum value set: [{}]", texts.join(", "))
             }
+            Self::Items(bounds) => write!(f, "Member must {bounds}"),
+            Self::ItemsOneOf(texts) => {
+                write!(f, "Member must satisfy constraint: [{}]", Self::OneOf(texts))
+            }
+            Self::Keys(bounds) => write!(f, "Map keys must {bounds}"),
+            Self::Values(bounds) => write!(f, "Map value must {bounds}"),
         }
     }
 }
