@@ -1,0 +1,29 @@
+//! PutRecords: writes up to 500 records, each of which may fail alone.
+
+use crate::call::call;
+use crate::names::EncryptionType;
+use crate::shapes::{BOOLEAN, POSITIVE, STREAM_ARN, STREAM_ID, STREAM_NAME, records};
+use crate::structure::structure;
+use crate::structures::{PutRecordsRequestEntry, PutRecordsResultEntry};
+
+structure! {
+    /// A request of PutRecords.
+    PutRecords {
+        records: Vec<PutRecordsRequestEntry> => "Records", records(&PutRecordsRequestEntry::SHAPE);
+        stream_name: Option<String> => "StreamName", STREAM_NAME;
+        stream_arn: Option<String> => "StreamARN", STREAM_ARN;
+        stream_id: Option<String> => "StreamId", STREAM_ID;
+        dry_run: Option<bool> => "DryRun", BOOLEAN;
+    }
+}
+
+structure! {
+    /// An answer of PutRecords.
+    PutRecordsOutput {
+        failed_record_count: Option<i32> => "FailedRecordCount", POSITIVE;
+        records: Vec<PutRecordsResultEntry> => "Records", records(&PutRecordsResultEntry::SHAPE);
+        encryption_type: Option<EncryptionType> => "EncryptionType", EncryptionType::SHAPE;
+    }
+}
+
+call!(PutRecords => PutRecordsOutput);
