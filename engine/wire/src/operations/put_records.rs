@@ -1,4 +1,13 @@
 //! PutRecords: writes up to 500 records, each of which may fail alone.
+//!
+//! The struct below is the plain path; [`PutRecordsSpans`] reads the same bodies without a copy.
+
+mod scan;
+mod scan_cbor;
+mod scan_json;
+mod spans;
+
+pub use spans::{PutRecordsSpans, RecordSpans};
 
 use crate::call::call;
 use crate::names::EncryptionType;
