@@ -71,6 +71,11 @@ impl Encoder {
         Self { encoding, out }
     }
 
+    /// Bytes that are written as they are: parts of a body made beforehand.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+    }
+
     /// The bytes.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
@@ -136,7 +141,7 @@ impl Encoder {
     /// A whole number.
     pub fn integer(&mut self, number: i64) {
         match self.encoding {
-            Encoding::Json => self.out.extend_from_slice(number.to_string().as_bytes()),
+            Encoding::Json => json::write_integer(number, &mut self.out),
             Encoding::Cbor => self.cbor(|cbor| cbor.i64(number).map(drop)),
         }
     }
@@ -154,7 +159,7 @@ impl Encoder {
     /// A moment.
     pub fn timestamp(&mut self, time: Timestamp) {
         match self.encoding {
-            Encoding::Json => self.out.extend_from_slice(time.to_string().as_bytes()),
+            Encoding::Json => json::write_timestamp(time, &mut self.out),
             Encoding::Cbor => {
                 let tag = Tag::from(IanaTag::Timestamp);
                 self.cbor(|cbor| cbor.tag(tag)?.i64(time.0).map(drop));

@@ -16,7 +16,6 @@ pub use message::{Header, HeaderValue, Message, NotMessage};
 use crate::encoding::Encoding;
 use crate::refusal::Refusal;
 use crate::structure;
-use crate::structures::SubscribeToShardEvent;
 
 /// The `Content-Type` of the answer.
 pub const CONTENT_TYPE: &str = "application/vnd.amazon.eventstream";
@@ -27,10 +26,17 @@ pub fn write_initial_response(encoding: Encoding, out: &mut Vec<u8>) {
     write(&event("initial-response", encoding), &empty, out);
 }
 
-/// Appends an event.
-pub fn write_event(event: &SubscribeToShardEvent, encoding: Encoding, out: &mut Vec<u8>) {
-    let payload = structure::encode(event, encoding);
-    write(&self::event("SubscribeToShardEvent", encoding), &payload, out);
+/// Appends an event whose payload `write` appends, as a
+/// [`RecordsWriter`](crate::records::RecordsWriter) does: it is not copied again.
+pub fn write_event(
+    encoding: Encoding,
+    mut out: Vec<u8>,
+    write: impl FnOnce(Vec<u8>) -> Vec<u8>,
+) -> Vec<u8> {
+    let start = message::open(&event("SubscribeToShardEvent", encoding), &mut out);
+    let mut out = write(out);
+    message::close(start, &mut out);
+    out
 }
 
 /// Appends the exception that ends a stream.
@@ -72,7 +78,7 @@ mod tests {
     use super::*;
     use crate::Timestamp;
     use crate::structure::Blob;
-    use crate::structures::Record;
+    use crate::structures::{Record, SubscribeToShardEvent};
     use model::ApiError;
 
     /// The messages in `bytes` as text: headers, then the payload.
@@ -109,7 +115,8 @@ mod tests {
         };
         let mut out = Vec::new();
         write_initial_response(Encoding::Json, &mut out);
-        write_event(&event, Encoding::Json, &mut out);
+        let payload = structure::encode(&event, Encoding::Json);
+        let mut out = write_event(Encoding::Json, out, |out| [out, payload].concat());
         write_exception(&ApiError::InternalFailure.into(), Encoding::Json, &mut out);
         let kind = ":content-type=application/x-amz-json-1.1";
         let expected = [

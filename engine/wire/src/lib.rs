@@ -27,6 +27,7 @@ pub mod next_token;
 pub mod operation;
 pub mod operations;
 pub mod pattern;
+pub mod records;
 pub mod refusal;
 pub mod schema;
 pub mod shapes;

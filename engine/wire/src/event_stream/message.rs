@@ -81,24 +81,9 @@ impl std::error::Error for NotMessage {}
 impl<'a> Message<'a> {
     /// Appends the message. Panics where it is longer than any may be: what we send is bounded.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let start = out.len();
-        out.extend_from_slice(&[0; PRELUDE_BYTES]);
-        for header in &self.headers {
-            header.encode(out);
-        }
-        let headers_bytes = out.len() - start - PRELUDE_BYTES;
-        assert!(headers_bytes <= HEADERS_BYTES_MAX, "our headers are short");
+        let start = open(&self.headers, out);
         out.extend_from_slice(self.payload);
-        let bytes = out.len() - start + CHECKSUM_BYTES;
-        assert!(bytes <= MESSAGE_BYTES_MAX, "our payloads are bounded");
-        let prelude = &mut out[start..start + PRELUDE_BYTES];
-        let length = |bytes: usize| u32::try_from(bytes).expect("a message is short").to_be_bytes();
-        prelude[..4].copy_from_slice(&length(bytes));
-        prelude[4..8].copy_from_slice(&length(headers_bytes));
-        let checksum = crc32fast::hash(&prelude[..8]).to_be_bytes();
-        prelude[8..].copy_from_slice(&checksum);
-        let checksum = crc32fast::hash(&out[start..]);
-        out.extend_from_slice(&checksum.to_be_bytes());
+        close(start, out);
     }
 
     /// Reads the first message and how many bytes it has; `None` where more bytes are needed.
@@ -190,6 +175,35 @@ impl<'a> Header<'a> {
         };
         Some(Self { name, value })
     }
+}
+
+/// Starts a message behind what `out` holds; then comes its payload. Gives what [`close`] needs.
+pub(super) fn open(headers: &[Header<'_>], out: &mut Vec<u8>) -> usize {
+    let start = out.len();
+    out.extend_from_slice(&[0; PRELUDE_BYTES]);
+    for header in headers {
+        header.encode(out);
+    }
+    let bytes = out.len() - start - PRELUDE_BYTES;
+    assert!(bytes <= HEADERS_BYTES_MAX, "our headers are short");
+    out[start + 4..start + 8].copy_from_slice(&length(bytes));
+    start
+}
+
+/// Ends a message: its length and its checksums.
+pub(super) fn close(start: usize, out: &mut Vec<u8>) {
+    let bytes = out.len() - start + CHECKSUM_BYTES;
+    assert!(bytes <= MESSAGE_BYTES_MAX, "our payloads are bounded");
+    let prelude = &mut out[start..start + PRELUDE_BYTES];
+    prelude[..4].copy_from_slice(&length(bytes));
+    let checksum = crc32fast::hash(&prelude[..8]).to_be_bytes();
+    prelude[8..].copy_from_slice(&checksum);
+    let checksum = crc32fast::hash(&out[start..]);
+    out.extend_from_slice(&checksum.to_be_bytes());
+}
+
+fn length(bytes: usize) -> [u8; 4] {
+    u32::try_from(bytes).expect("a message is short").to_be_bytes()
 }
 
 fn write_bytes(kind: u8, bytes: &[u8], out: &mut Vec<u8>) {

@@ -1,12 +1,15 @@
 //! PutRecords: writes up to 500 records, each of which may fail alone.
 //!
-//! The struct below is the plain path; [`PutRecordsSpans`] reads the same bodies without a copy.
+//! The struct below is the plain path; [`PutRecordsSpans`] reads the same bodies without a copy,
+//! and [`PutRecordsWriter`] writes the same answers without a struct.
 
+mod answer;
 mod scan;
 mod scan_cbor;
 mod scan_json;
 mod spans;
 
+pub use answer::PutRecordsWriter;
 pub use spans::{PutRecordsSpans, RecordSpans};
 
 use crate::call::call;
