@@ -11,13 +11,14 @@ use super::spans::{Found, FoundRecord, PutRecordsSpans, RecordSpans, set, span};
 pub(super) fn scan(body: &[u8]) -> Option<PutRecordsSpans> {
     let mut scanner = Scanner { body, at: 0 };
     let mut found = Found::default();
-    scanner.members(|scanner, name| match name {
-        b"Records" => set(&mut found.records, scanner.records()?),
-        b"StreamName" => set(&mut found.stream_name, scanner.text(Text::StreamName)?),
-        b"StreamARN" => set(&mut found.stream_arn, scanner.text(Text::StreamArn)?),
-        b"StreamId" => set(&mut found.stream_id, scanner.text(Text::StreamId)?),
-        b"DryRun" => set(&mut found.dry_run, scanner.boolean()?),
-        _ => None,
+    const NAMES: [&[u8]; 5] =
+        [b"Records\"", b"StreamName\"", b"StreamARN\"", b"StreamId\"", b"DryRun\""];
+    scanner.members(NAMES, |scanner, name| match name {
+        0 => set(&mut found.records, scanner.records()?),
+        1 => set(&mut found.stream_name, scanner.text(Text::StreamName)?),
+        2 => set(&mut found.stream_arn, scanner.text(Text::StreamArn)?),
+        3 => set(&mut found.stream_id, scanner.text(Text::StreamId)?),
+        _ => set(&mut found.dry_run, scanner.boolean()?),
     })?;
     scanner.space();
     if scanner.at == body.len() { found.finish() } else { None }
@@ -40,7 +41,7 @@ struct Scanner<'a> {
     at: usize,
 }
 
-impl<'a> Scanner<'a> {
+impl Scanner<'_> {
     fn space(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.body.get(self.at) {
             self.at += 1;
@@ -59,18 +60,24 @@ impl<'a> Scanner<'a> {
         is_next
     }
 
-    /// An object; `member` takes the value of each name.
-    fn members(&mut self, mut member: impl FnMut(&mut Self, &'a [u8]) -> Option<()>) -> Option<()> {
+    /// An object; `member` takes the value of each name, told by its place in `names`, which have
+    /// their closing quotes. Any other name ends the scan, one with an escape among them.
+    fn members<const N: usize>(
+        &mut self,
+        names: [&[u8]; N],
+        mut member: impl FnMut(&mut Self, usize) -> Option<()>,
+    ) -> Option<()> {
         self.take(b'{')?;
         if self.take_if(b'}') {
             return Some(());
         }
         loop {
             self.take(b'"')?;
-            let name = self.until_quote()?;
+            let rest = &self.body[self.at..];
+            let name = names.iter().position(|name| rest.starts_with(name))?;
+            self.at += names[name].len();
             self.take(b':')?;
-            // A name with an escape is none of ours, and ends the scan there.
-            member(self, name.of(self.body))?;
+            member(self, name)?;
             if !self.take_if(b',') {
                 return self.take(b'}');
             }
@@ -95,13 +102,11 @@ impl<'a> Scanner<'a> {
 
     fn record(&mut self) -> Option<RecordSpans> {
         let mut found = FoundRecord::default();
-        self.members(|scanner, name| match name {
-            b"Data" => set(&mut found.data, scanner.data()?),
-            b"PartitionKey" => set(&mut found.partition_key, scanner.text(Text::PartitionKey)?),
-            b"ExplicitHashKey" => {
-                set(&mut found.explicit_hash_key, scanner.text(Text::ExplicitHashKey)?)
-            }
-            _ => None,
+        const NAMES: [&[u8]; 3] = [b"Data\"", b"PartitionKey\"", b"ExplicitHashKey\""];
+        self.members(NAMES, |scanner, name| match name {
+            0 => set(&mut found.data, scanner.data()?),
+            1 => set(&mut found.partition_key, scanner.text(Text::PartitionKey)?),
+            _ => set(&mut found.explicit_hash_key, scanner.text(Text::ExplicitHashKey)?),
         })?;
         found.finish()
     }
@@ -109,9 +114,11 @@ impl<'a> Scanner<'a> {
     /// Base64 has no escapes, so that the next quote ends it if it is right.
     fn data(&mut self) -> Option<Span> {
         self.take(b'"')?;
-        let found = self.until_quote()?;
-        let base64 = found.of(self.body);
+        let end = memchr(b'"', &self.body[self.at..])?;
+        let base64 = &self.body[self.at..self.at + end];
         base64_simd::STANDARD.check(base64).ok()?;
+        let found = span(self.at, end);
+        self.at += end + 1;
         is_data(base64.len() / 4 * 3 - padding(base64)).then_some(found)
     }
 
@@ -120,17 +127,12 @@ impl<'a> Scanner<'a> {
         let rest = &self.body[self.at..];
         let end = memchr2(b'"', b'\\', rest)?;
         let text = &rest[..end];
-        let is_plain = rest[end] == b'"' && text.iter().all(|byte| *byte >= b' ');
+        // Without an early end: so the compiler looks at many bytes at once.
+        let has_no_control = text.iter().fold(true, |so_far, byte| so_far & (*byte >= b' '));
+        let is_plain = rest[end] == b'"' && has_no_control;
         if !is_plain || !is_text(kind, text) {
             return None;
         }
-        let found = span(self.at, end);
-        self.at += end + 1;
-        Some(found)
-    }
-
-    fn until_quote(&mut self) -> Option<Span> {
-        let end = memchr(b'"', &self.body[self.at..])?;
         let found = span(self.at, end);
         self.at += end + 1;
         Some(found)
