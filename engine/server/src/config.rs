@@ -13,8 +13,9 @@ use crate::identity::{Identity, LOGS_MAX};
 use crate::memory::{FRAME_BYTES, MemoryShares, WRITE_DEPTH};
 
 /// A segment holds the largest frame and its table, bytes.
-const SEGMENT_BYTES_MIN: u64 = 16 << 20;
-const SEGMENT_BYTES_MAX: u64 = 1 << 30;
+pub(crate) const SEGMENT_BYTES_MIN: u64 = 16 << 20;
+/// Positions in a segment are below 2^32, and all of one may have to be read at once, bytes.
+pub(crate) const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 
 const _: () = assert!(FRAME_BYTES_MAX as u64 <= SEGMENT_BYTES_MIN * 3 / 4);
 

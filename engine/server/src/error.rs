@@ -110,6 +110,12 @@ impl fmt::Display for StartError {
                     "the line `{line}` in {}/identity makes no sense; restore the file",
                     data.display(),
                 ),
+                IdentityError::Checksum => write!(
+                    f,
+                    "{}/identity is damaged: its lines are not those of its checksum; restore the \
+                     file",
+                    data.display(),
+                ),
             },
             StartError::CatalogMissing { data } => write!(
                 f,

@@ -1,7 +1,9 @@
 //! The file `identity` of a data folder: what is decided once, when the folder is made.
 //!
 //! Text that a person can read, filled up to one block with empty lines. It is written last, so
-//! that a folder without it holds nothing that was ever acknowledged.
+//! that a folder without it holds nothing that was ever acknowledged. The number of logs says in
+//! which log every shard is: a line that has rotted must never be believed, so the last one is the
+//! checksum of those before.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -9,6 +11,9 @@ use std::rc::Rc;
 use runtime::buffer::Buffer;
 use runtime::file::{self, Access, IoError};
 use storage::frame::BLOCK_BYTES;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::config::{SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 
 const NAME: &str = "identity";
 const NEW_NAME: &str = "identity.new";
@@ -40,16 +45,22 @@ pub enum IdentityError {
         /// The word that the line starts with.
         line: &'static str,
     },
+    /// The lines make sense, and are not those that were written.
+    Checksum,
 }
 
 impl Identity {
     fn encode(self) -> String {
         let Identity { logs, segment_bytes } = self;
-        format!("{TITLE}\nformat {FORMAT}\nlogs {logs}\nsegment-bytes {segment_bytes}\n")
+        let lines =
+            format!("{TITLE}\nformat {FORMAT}\nlogs {logs}\nsegment-bytes {segment_bytes}\n");
+        let checksum = xxh3_64(lines.as_bytes());
+        format!("{lines}check {checksum:016x}\n")
     }
 
     fn decode(bytes: &[u8]) -> Result<Identity, IdentityError> {
-        let text = str::from_utf8(bytes).map_err(|_| IdentityError::NotOurs)?;
+        // What rots in the padding, or makes a line no text, is no reason for another answer.
+        let text = String::from_utf8_lossy(bytes);
         let mut lines = text.lines();
         if lines.next() != Some(TITLE) {
             return Err(IdentityError::NotOurs);
@@ -63,11 +74,16 @@ impl Identity {
         let logs = u16::try_from(logs).ok().filter(|logs| (1..=LOGS_MAX).contains(logs));
         let logs = logs.ok_or(IdentityError::Malformed { line: "logs" })?;
         let segment_bytes = number(&mut lines, "segment-bytes")?;
-        let in_blocks = segment_bytes > 0 && segment_bytes.is_multiple_of(BLOCK_BYTES as u64);
-        if !in_blocks || segment_bytes > u64::from(u32::MAX) {
+        let in_blocks = segment_bytes.is_multiple_of(BLOCK_BYTES as u64);
+        if !in_blocks || !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&segment_bytes) {
             return Err(IdentityError::Malformed { line: "segment-bytes" });
         }
-        Ok(Identity { logs, segment_bytes })
+        let identity = Identity { logs, segment_bytes };
+        // Byte for byte: a number has other spellings, and nobody wrote those.
+        match bytes.starts_with(identity.encode().as_bytes()) {
+            true => Ok(identity),
+            false => Err(IdentityError::Checksum),
+        }
     }
 }
 
@@ -133,7 +149,8 @@ mod tests {
     fn an_identity_comes_back_through_its_padding() {
         let identity = Identity { logs: 4, segment_bytes: 64 << 20 };
         let text = identity.encode();
-        assert_eq!(text, "gyre data folder\nformat 1\nlogs 4\nsegment-bytes 67108864\n");
+        let lines = "gyre data folder\nformat 1\nlogs 4\nsegment-bytes 67108864\n";
+        assert_eq!(text, format!("{lines}check 4c3d1cf1d7a332af\n"));
         check(&text, Ok(identity));
         check(&(text + &"\n".repeat(4000)), Ok(identity));
     }
@@ -151,7 +168,27 @@ mod tests {
         check(&with("logs x\n"), Err(IdentityError::Malformed { line: "logs" }));
         let segment_bytes = Err(IdentityError::Malformed { line: "segment-bytes" });
         check(&with("logs 1\n"), segment_bytes);
-        check(&with("logs 1\nsegment-bytes 4097\n"), segment_bytes);
-        check(&with("logs 1\nsegment-bytes 4294967296\n"), segment_bytes);
+        check(&with("logs 1\nsegment-bytes 16777217\n"), segment_bytes);
+        check(&with("logs 1\nsegment-bytes 4096\n"), segment_bytes);
+        check(&with("logs 1\nsegment-bytes 2147483648\n"), segment_bytes);
+        check(&with("logs 1\nsegment-bytes 16777216\n"), Err(IdentityError::Checksum));
+    }
+
+    #[test]
+    fn no_flipped_bit_gives_another_identity() {
+        for logs in [1, 4, 1_024] {
+            let identity = Identity { logs, segment_bytes: 64 << 20 };
+            let text = identity.encode();
+            let mut block = vec![b'\n'; BLOCK_BYTES];
+            block[..text.len()].copy_from_slice(text.as_bytes());
+            for bit in 0..block.len() * 8 {
+                block[bit / 8] ^= 1 << (bit % 8);
+                let decoded = Identity::decode(&block);
+                block[bit / 8] ^= 1 << (bit % 8);
+                let is_padding = bit / 8 >= text.len();
+                assert_eq!(decoded.is_ok(), is_padding, "bit {bit}");
+                assert!(decoded.is_err() || decoded == Ok(identity), "bit {bit}");
+            }
+        }
     }
 }
