@@ -238,11 +238,16 @@ async fn open_catalog(plan: &Plan) -> Result<(CatalogClient, CatalogState), Star
     if !plan.is_new && !Catalog::exists(data).await? {
         return Err(StartError::CatalogMissing { data: data.clone() });
     }
-    let (catalog, state) = Catalog::open(data).await?;
-    if plan.is_new {
-        sync_names(plan).await?;
-        identity::write(data, plan.identity).await?;
+    if !plan.is_new {
+        return Ok(Catalog::open_existing(data).await?);
     }
+    let (catalog, state) = Catalog::open(data).await?;
+    // Logs and streams come after the identity: without these a start has died before.
+    if !(state.sets.is_empty() && state.segments.is_empty() && state.files.is_empty()) {
+        return Err(StartError::IdentityMissing { data: data.clone() });
+    }
+    sync_names(plan).await?;
+    identity::write(data, plan.identity).await?;
     Ok((catalog, state))
 }
 

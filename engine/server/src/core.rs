@@ -109,7 +109,11 @@ fn describe(
     let (log, recovered) = match result {
         Ok(opened) => opened,
         // Damage concerns this log alone: the others are served.
-        Err(error @ (OpenError::ManifestDamaged(_) | OpenError::TableDamaged { .. })) => {
+        Err(
+            error @ (OpenError::ManifestDamaged(_)
+            | OpenError::ManifestBehind { .. }
+            | OpenError::TableDamaged { .. }),
+        ) => {
             report.refusal = Some(error.to_string());
             return Ok((None, report));
         }

@@ -39,6 +39,11 @@ pub enum StartError {
         /// The data folder.
         data: PathBuf,
     },
+    /// The folder has no identity, and its catalog is not that of a new one.
+    IdentityMissing {
+        /// The data folder.
+        data: PathBuf,
+    },
     /// The folder changed hands between two looks at it.
     FolderChanged {
         /// The data folder.
@@ -120,6 +125,11 @@ impl fmt::Display for StartError {
             StartError::CatalogMissing { data } => write!(
                 f,
                 "{} has an identity but neither catalog-a nor catalog-b; restore these files",
+                data.display(),
+            ),
+            StartError::IdentityMissing { data } => write!(
+                f,
+                "{} has a catalog with entries but no file `identity`; restore it",
                 data.display(),
             ),
             StartError::FolderChanged { data } => write!(

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use runtime::file::{self, IoError, IoErrorKind};
-use storage::catalog::{Catalog, CatalogLook, Unreadable};
+use storage::catalog::{Catalog, CatalogError, CatalogLook, Unreadable};
 use storage::inspect::{Seen, Selection};
 use storage::shard::ShardKey;
 
@@ -68,6 +68,8 @@ pub enum InspectError {
     Identity(PathBuf, IdentityError),
     /// Neither file of the catalog is there.
     CatalogMissing(PathBuf),
+    /// No frame of either file is whole.
+    CatalogLost,
     /// The folder has no such log.
     NoSuchLog {
         /// Which.
@@ -126,6 +128,7 @@ impl fmt::Display for InspectError {
                 let data = data.clone();
                 crate::error::StartError::CatalogMissing { data }.fmt(f)
             }
+            InspectError::CatalogLost => CatalogError::Lost.fmt(f),
             InspectError::NoSuchLog { log, logs } => {
                 write!(f, "there is no log {log}: the folder has {logs}, counted from 0")
             }
@@ -190,13 +193,18 @@ pub async fn inspect(
 
 async fn read_catalog(data: &Path) -> Result<Result<CatalogLook, Unreadable>, InspectError> {
     let exists = Catalog::exists(data).await.map_err(|error| match error {
-        storage::catalog::CatalogError::Io(error) => InspectError::Io((*error).clone()),
+        CatalogError::Io(error) => InspectError::Io((*error).clone()),
         other => unreachable!("looking for a file is I/O: {other}"),
     })?;
     if !exists {
         return Err(InspectError::CatalogMissing(data.to_path_buf()));
     }
-    Ok(Catalog::look(data).await?)
+    let look = Catalog::look(data).await?;
+    // The identity is written when the first frame is durable.
+    if look.as_ref().is_ok_and(|look| look.generation == 0) {
+        return Err(InspectError::CatalogLost);
+    }
+    Ok(look)
 }
 
 fn find(names: &ShardNames, name: &str) -> Result<ShardKey, InspectError> {

@@ -457,6 +457,20 @@ fn a_start_that_cannot_be_says_why() {
     let second = Engine::start(config(&folder)).err().expect("the folder is in use");
     assert!(matches!(second, StartError::Io(_)), "{second}");
     drop(engine);
+    let catalog = std::fs::read(folder.join("catalog-a")).unwrap();
+    let identity = std::fs::read(folder.join("identity")).unwrap();
+    std::fs::write(folder.join("catalog-a"), vec![0; catalog.len()]).unwrap();
+    check(config(&folder), "neither catalog-a nor catalog-b holds anything that is whole");
+    std::fs::write(folder.join("catalog-a"), catalog).unwrap();
+    std::fs::remove_file(folder.join("identity")).unwrap();
+    check(config(&folder), "no file `identity`; restore it");
+    let bit = identity.iter().position(|byte| *byte == b'1').unwrap();
+    let mut rotten = identity.clone();
+    rotten[bit + "\nlogs 1".len()] ^= 4;
+    std::fs::write(folder.join("identity"), rotten).unwrap();
+    check(config(&folder), "identity is damaged");
+    std::fs::write(folder.join("identity"), identity).unwrap();
+    start(config(&folder)).shutdown().unwrap();
     for file in ["catalog-a", "catalog-b"] {
         if folder.join(file).exists() {
             std::fs::rename(folder.join(file), folder.join("moved")).unwrap();

@@ -56,11 +56,26 @@ impl Catalog {
     /// [`CatalogError::Unreadable`] if acknowledged entries are damaged and it cannot be said which
     /// logs they concern; nothing has been written then. [`CatalogError::Io`] if the disk refuses.
     pub async fn open(directory: &Path) -> Result<(CatalogClient, CatalogState), CatalogError> {
-        let writer = Writer::open(directory).await?;
+        Ok(Catalog::start(Writer::open(directory).await?))
+    }
+
+    /// Opens the catalog of a folder that is known to have one, as [`Catalog::open`] does, and
+    /// creates none: files in which nothing is whole are not those of a new folder.
+    ///
+    /// # Errors
+    /// [`CatalogError::Lost`] if no frame of either file is whole; nothing has been written then.
+    /// Else as for [`Catalog::open`].
+    pub async fn open_existing(
+        directory: &Path,
+    ) -> Result<(CatalogClient, CatalogState), CatalogError> {
+        Ok(Catalog::start(Writer::open_existing(directory).await?))
+    }
+
+    fn start(writer: Writer) -> (CatalogClient, CatalogState) {
         let state = writer.state().clone();
         let (sender, receiver) = mesh::channel(QUEUE_COUNT_MAX);
         drop(task::spawn(serve(writer, receiver)));
-        Ok((CatalogClient { sender }, state))
+        (CatalogClient { sender }, state)
     }
 
     /// Reads the catalog in `directory` without opening it: nothing is written.
@@ -131,6 +146,8 @@ impl CatalogClient {
 pub enum CatalogError {
     /// Acknowledged entries are damaged, and it cannot be said whose they were.
     Unreadable(Unreadable),
+    /// No frame of either file is whole, and the folder is not a new one.
+    Lost,
     /// A write, flush or other operation failed. The catalog acknowledges nothing more.
     Io(Arc<IoError>),
     /// The commit is too large.
@@ -182,6 +199,11 @@ impl fmt::Display for CatalogError {
                 "{file} is damaged at position {position}: a later frame at {witness} shows that \
                  entries there had been acknowledged, and they cannot be read. No log of this \
                  folder can be served; restore the file, or look at it with `gyre inspect`"
+            ),
+            CatalogError::Lost => formatter.write_str(
+                "neither catalog-a nor catalog-b holds anything that is whole, or both are of a \
+                 later version. No log of this folder can be served, and nothing was written or \
+                 removed; restore the files",
             ),
             CatalogError::Io(error) => write!(formatter, "the catalog has stopped: {error}"),
             CatalogError::TooLarge { bytes, bytes_max } => {

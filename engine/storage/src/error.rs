@@ -133,6 +133,14 @@ impl From<IoError> for ReadError {
 pub enum OpenError {
     /// An acknowledged entry of the manifest that names this log's segments is damaged.
     ManifestDamaged(CatalogDamage),
+    /// A file that the manifest does not name holds frames of a segment behind the last that it
+    /// names: the manifest is older than the log. Nothing was removed.
+    ManifestBehind {
+        /// Number of the file.
+        file: u32,
+        /// The segment in it.
+        segment: u64,
+    },
     /// No table is whole from which the log could be recovered: which indices were given out in
     /// segments that are gone is unknown. Takes two damaged tables, the newest.
     TableDamaged {
@@ -155,6 +163,11 @@ impl fmt::Display for OpenError {
             OpenError::ManifestDamaged(damage) => {
                 write!(f, "an entry of the manifest is damaged: {damage:?}")
             }
+            OpenError::ManifestBehind { file, segment } => write!(
+                f,
+                "file {file} holds segment {segment}, which the manifest does not know: the \
+                 catalog is older than the log; restore it"
+            ),
             OpenError::TableDamaged { segment } => {
                 write!(f, "no table is whole before segment {segment}; see `gyre inspect`")
             }

@@ -2,10 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
+use std::path::Path;
 use std::rc::Rc;
 
 use runtime::clock;
-use runtime::file::{self, File, IoError};
+use runtime::file::{self, Access, File, IoError};
 use runtime::local::{Notify, Semaphore};
 use runtime::task;
 
@@ -14,6 +15,7 @@ use crate::cold::Cold;
 use crate::committer;
 use crate::error::OpenError;
 use crate::follower::Followers;
+use crate::frame::{self, BLOCK_BYTES};
 use crate::gather::Gather;
 use crate::index::PartBlocks;
 use crate::log::Recovered;
@@ -88,27 +90,54 @@ fn of_log(manifest: &CatalogState, log: u16) -> impl Iterator<Item = SegmentEntr
 }
 
 /// Removes files of this log that the manifest does not know: what a crash left between the
-/// creation of a file and its entry.
-async fn remove_orphans(options: &LogOptions, manifest: &CatalogState) -> Result<(), IoError> {
+/// creation of a file and its entry, or between its entry's removal and its own.
+///
+/// The manifest names a segment before a frame is written to it, and keeps the newest: a file with a
+/// later one is no orphan, and is never removed.
+async fn remove_orphans(options: &LogOptions, manifest: &CatalogState) -> Result<(), OpenError> {
     let log = options.log;
+    let last = of_log(manifest, log).map(|entry| entry.last).max();
     let of_segments = of_log(manifest, log).map(|entry| entry.file);
     let of_files = manifest.files.range((log, 0)..=(log, u32::MAX)).map(|(_, entry)| entry.file);
     let known: BTreeSet<String> =
         of_segments.chain(of_files).map(|file| pool::file_name(log, file)).collect();
     let directory = pool::segments_directory(options);
     let prefix = pool::file_prefix(log);
-    let mut removed = false;
+    let mut orphans = Vec::new();
     for entry in file::list(&directory).await? {
         let name = entry.name.to_string();
-        if name.starts_with(&prefix) && !known.contains(&name) {
-            file::remove(&directory.join(name)).await?;
-            removed = true;
+        if !name.starts_with(&prefix) || known.contains(&name) {
+            continue;
         }
+        let path = directory.join(&name);
+        let segment = first_segment(&path, log).await?;
+        if let Some(segment) = segment.filter(|segment| last.is_none_or(|last| *segment > last)) {
+            let number = name.strip_prefix(&prefix).and_then(|name| name.strip_suffix(".seg"));
+            let file = number.and_then(|number| number.parse().ok()).unwrap_or(u32::MAX);
+            return Err(OpenError::ManifestBehind { file, segment });
+        }
+        orphans.push(path);
     }
-    if removed {
+    for path in &orphans {
+        file::remove(path).await?;
+    }
+    if !orphans.is_empty() {
         file::sync_directory(&directory).await?;
     }
     Ok(())
+}
+
+/// The segment that the header at the start of a file names, if it is one of this log.
+async fn first_segment(path: &Path, log: u16) -> Result<Option<u64>, IoError> {
+    let file = file::open(path, Access::Read).await?;
+    let mut segment = None;
+    if file.bytes() >= BLOCK_BYTES as u64 {
+        let block = file.read(0, BLOCK_BYTES).await?;
+        let header = frame::decode_header(&block).map(|checked| checked.header);
+        segment = header.filter(|header| header.log == log).map(|header| header.segment);
+    }
+    file.close().await;
+    Ok(segment)
 }
 
 fn make_pool(

@@ -207,6 +207,36 @@ fn damage_of_a_logs_entries_refuses_that_log_alone_and_is_not_forgotten() {
 }
 
 #[test]
+fn a_catalog_without_a_whole_frame_is_not_taken_for_a_new_one() {
+    let folder = folder("catalog-lost");
+    with_catalog(&folder, |client| async move {
+        client.commit(vec![set("a", b"1")]).await.unwrap();
+    });
+    let path = folder.join("catalog-a");
+    let whole = std::fs::read(&path).unwrap();
+    // Zeroed, cut off, and as a later version would have written it.
+    let mut later = whole.clone();
+    later.iter_mut().skip(75).step_by(BLOCK_BYTES).for_each(|version| *version = 9);
+    for lost in [vec![0; whole.len()], Vec::new(), later] {
+        std::fs::write(&path, &lost).unwrap();
+        let opened = folder.clone();
+        let error = on_core(move || async move {
+            Catalog::open_existing(&opened).await.err().expect("nothing is whole")
+        });
+        assert!(matches!(error, CatalogError::Lost), "{error}");
+        assert!(std::fs::read(&path).unwrap() == lost, "nothing is written");
+    }
+    std::fs::write(&path, &whole).unwrap();
+    let opened = folder.clone();
+    let life = on_core(move || async move {
+        let (client, state) = Catalog::open_existing(&opened).await.unwrap();
+        client.shutdown().await.unwrap();
+        state.life
+    });
+    assert_eq!(life, 2);
+}
+
+#[test]
 fn damage_that_may_concern_anybody_refuses_all_and_says_where() {
     let folder = folder("catalog-unreadable");
     with_catalog(&folder, |client| async move {

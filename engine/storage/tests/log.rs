@@ -10,6 +10,7 @@ use runtime::cores::{self, CoreConfig};
 use runtime::file;
 use storage::catalog::Catalog;
 use storage::chunk::ReadLimit;
+use storage::error::OpenError;
 use storage::options::LogOptions;
 use storage::shard::{ShardKey, ShardSlot};
 use storage::{Append, AppendRecord, Log};
@@ -160,6 +161,39 @@ fn a_log_that_is_only_dropped_keeps_what_was_acknowledged() {
                 append(&log, batch(slot, from, from + 100, 3_000)).await;
             }
         });
+    }
+}
+
+#[test]
+fn a_manifest_that_is_older_than_the_log_removes_no_file() {
+    on_core("behind", async |directory| {
+        let (log, _) = open(&directory).await;
+        let slot = log.open_shard(ShardKey(1), DAY_MS);
+        append(&log, batch(slot, 0, 100, 10)).await;
+        log.shutdown().await;
+    });
+    let earlier = std::fs::read(directory("behind").join("catalog-a")).unwrap();
+    let count = || std::fs::read_dir(directory("behind").join("segments")).unwrap().count();
+    in_next_life("behind", async |directory| {
+        let (log, _) = open(&directory).await;
+        let slot = log.find_shard(ShardKey(1)).unwrap();
+        for round in 1..30 {
+            append(&log, batch(slot, round * 100, round * 100 + 100, 3_000)).await;
+        }
+        log.shutdown().await;
+    });
+    let files = count();
+    // The catalog as it was before the later segments, and one that knows of no segment at all.
+    for (catalog, first) in [(earlier, None), (Vec::new(), Some(0))] {
+        std::fs::write(directory("behind").join("catalog-a"), catalog).unwrap();
+        let error = in_next_life("behind", async |directory| {
+            let (catalog, state) = Catalog::open(&directory).await.unwrap();
+            let options = LogOptions::new(directory.clone(), 0, state.life);
+            Log::open(options, catalog, &state).await.err().expect("later segments are there")
+        });
+        let OpenError::ManifestBehind { segment, .. } = error else { panic!("{error}") };
+        assert!(first.is_none_or(|first| first == segment), "segment {segment}");
+        assert_eq!(count(), files);
     }
 }
 

@@ -46,12 +46,16 @@ pub(super) struct Writer {
 impl Writer {
     /// Reads or creates the catalog and makes a new life durable.
     pub(super) async fn open(directory: &Path) -> Result<Writer, CatalogError> {
-        let a = read_file(&directory.join(CatalogFile::A.name())).await?;
-        let b = read_file(&directory.join(CatalogFile::B.name())).await?;
-        match recover(&a, &b).map_err(CatalogError::Unreadable)? {
+        match read(directory).await? {
             None => Writer::create(directory).await,
             Some(recovered) => Writer::reopen(directory, recovered).await,
         }
+    }
+
+    /// As `open`, but never creates one.
+    pub(super) async fn open_existing(directory: &Path) -> Result<Writer, CatalogError> {
+        let recovered = read(directory).await?.ok_or(CatalogError::Lost)?;
+        Writer::reopen(directory, recovered).await
     }
 
     /// Writes the first snapshot, of nothing. What lies there was never acknowledged.
@@ -193,6 +197,12 @@ impl Writer {
         self.unwitnessed = true;
         Ok(())
     }
+}
+
+async fn read(directory: &Path) -> Result<Option<Recovered>, CatalogError> {
+    let a = read_file(&directory.join(CatalogFile::A.name())).await?;
+    let b = read_file(&directory.join(CatalogFile::B.name())).await?;
+    recover(&a, &b).map_err(CatalogError::Unreadable)
 }
 
 /// Opens `file` for a new generation, long enough for snapshots of `snapshot_bytes`; makes it anew
