@@ -176,9 +176,10 @@ impl CatalogError {
         match self {
             CatalogError::Io(error) => matches!(error.kind, IoErrorKind::NoSpace),
             CatalogError::Full { .. } => true,
-            CatalogError::Unreadable(_) | CatalogError::TooLarge { .. } | CatalogError::Closed => {
-                false
-            }
+            CatalogError::Unreadable(_)
+            | CatalogError::Lost
+            | CatalogError::TooLarge { .. }
+            | CatalogError::Closed => false,
         }
     }
 }
