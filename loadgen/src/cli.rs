@@ -369,6 +369,16 @@ pub enum Plant {
     SlowGenerator(Duration),
 }
 
+/// As it is typed.
+impl fmt::Display for Plant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bucket { per_second, burst } => write!(f, "bucket={per_second},{burst}"),
+            Self::SlowGenerator(span) => write!(f, "slow-generator={}", Span(*span)),
+        }
+    }
+}
+
 impl FromStr for Plant {
     type Err = FlagError;
 
@@ -510,6 +520,8 @@ mod tests {
         let (_, flags) = run("run --plant bucket=1200,1000 --plant slow-generator=5ms");
         let bucket = Plant::Bucket { per_second: 1_200, burst: 1_000 };
         assert_eq!(flags.plant, [bucket, Plant::SlowGenerator(Duration::from_millis(5))]);
+        let texts: Vec<String> = flags.plant.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["bucket=1200,1000", "slow-generator=5ms"]);
         assert!(!Cli::command().render_long_help().to_string().contains("plant"));
     }
 }

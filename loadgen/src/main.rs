@@ -24,7 +24,12 @@ fn main() -> std::process::ExitCode {
         Some(Command::Run(flags)) => match resolve(flags) {
             Ok(scenario) => {
                 let options = options(flags, &cli.shared);
-                carry_out(&scenario, &options, &cli.shared, flags.publish || cli.publish)
+                let publish = flags.publish || cli.publish;
+                if publish && !options.plant.is_empty() {
+                    let sentence = "--publish keeps no run with a planted defect";
+                    return end(ExitCode::Usage, sentence).into();
+                }
+                carry_out(&scenario, &options, &cli.shared, publish)
             }
             Err(sentence) => end(ExitCode::Usage, &sentence),
         },

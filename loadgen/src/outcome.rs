@@ -42,6 +42,8 @@ pub struct Outcome {
     pub validity: Validity,
     /// What had to hold, and whether it did.
     pub slo: Vec<SloOutcome>,
+    /// Defects that were planted on purpose, as they were typed.
+    pub planted: Vec<String>,
     /// How the process ends because of all this.
     pub exit: ExitCode,
 }
@@ -67,7 +69,7 @@ pub struct Load {
     pub shards: Shards,
     /// Who read while it was written; `None` where nobody did.
     pub consumers: Option<ConsumersOutcome>,
-    /// The first error of a whole call, as text.
+    /// The first error of a record or of a whole call, as text.
     pub first_error: Option<String>,
 }
 
@@ -90,7 +92,8 @@ pub struct Shards {
     pub counted_ns: u64,
     /// What the limit checker found; `None` without limits.
     pub limits: Option<Vec<LimitVerdict>>,
-    /// One checker saw every record of the stream: only then unjust refusals can be proved.
+    /// One checker saw every record of the stream. Else an excess that was found is a proof still, and that
+    /// none was found says nothing; unjust refusals cannot be proved.
     pub all_writers_seen: bool,
     /// How uneven they are, by accepted records; `None` where nothing was accepted.
     pub skew: Option<Skew>,
@@ -132,7 +135,7 @@ pub struct ConsumersOutcome {
 pub struct Verification {
     /// Records that were read.
     pub checked: u64,
-    /// Acknowledged and not there.
+    /// Acknowledged and not there, or in a shard that the engine would not read.
     pub missing: u64,
     /// There more often than they may be; also those that were refused and are there.
     pub duplicated: u64,
@@ -146,7 +149,8 @@ pub struct Verification {
     pub sequence_violations: u64,
     /// Sent, and no answer says what became of them; they may be there or not.
     pub unknown_outcome: u64,
-    /// Dropped by the engine before their retention, because of a cap on its bytes.
+    /// Of the missing, as many as the engine says that it dropped because of a cap on its bytes. Loadgen
+    /// sets none: they are lost.
     pub expired_early: u64,
     /// CPU time of checking what was read, per record; `None` where nothing was.
     #[serde(serialize_with = "three_digits")]
@@ -156,6 +160,9 @@ pub struct Verification {
     /// Acknowledged, and not read because reading back was cut short.
     #[serde(skip)]
     pub not_read: u64,
+    /// Sent, and too many to be told apart: counted only.
+    #[serde(skip)]
+    pub unwatched: u64,
     /// How long reading back took.
     #[serde(skip)]
     pub took: Duration,

@@ -155,6 +155,7 @@ pub fn run(scenario: &Scenario, options: &RunOptions) -> Result<Ran, Failure> {
         notes: surroundings::notes(&environment),
         engine_core_pct: loaded.usage.as_ref().and_then(Usage::busiest_engine_core_pct),
         disk_write_ratio: environment.roofline.disk_write_ratio,
+        interrupted: signal::is_interrupted(),
     };
     let engine = EngineOutcome {
         report,
@@ -167,7 +168,8 @@ pub fn run(scenario: &Scenario, options: &RunOptions) -> Result<Ran, Failure> {
         prepared_bytes: prepared.bytes,
         prepared_took: prepared.took,
     };
-    let outcome = judge::outcome(scenario, search, loaded, verify, engine, &machine)?;
+    let planted = options.plant.iter().map(ToString::to_string).collect();
+    let outcome = judge::outcome(scenario, search, loaded, verify, engine, planted, &machine)?;
     Ok(Ran { outcome, environment, flush })
 }
 

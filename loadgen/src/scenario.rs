@@ -164,6 +164,7 @@ impl Scenario {
         let limit = f64::from(SHARDS_DEFAULT) * 1000.0 * DEFAULT_RUN_LIMIT_SHARE;
         scenario.producer.rate = Rate::PerSecond(limit as u64);
         scenario.slo.response_p99 = Some(Span(Duration::from_millis(5)));
+        scenario.slo.error_ratio = Some(0.0);
         scenario.slo.throttled_ratio = Some(0.0);
         scenario
     }

@@ -173,6 +173,7 @@ fn the_right_bucket_conforms() {
     check_sound(&outcome);
     assert!(outcome.load.counters.throttled_records > 0);
     assert_eq!(limit_seconds(&outcome), (0, 0));
+    assert!(outcome.load.shards.all_writers_seen, "on a machine of any size");
     assert_ne!(outcome.exit, ExitCode::Incorrect);
 }
 
@@ -181,6 +182,7 @@ fn a_bucket_that_gives_too_much_is_found() {
     let outcome = carry_out("over", &["bucket=1200,1000"], twice_the_limit);
     let (over, unjust) = limit_seconds(&outcome);
     assert!(over > 0 && unjust == 0, "{over} {unjust}");
+    assert_eq!(outcome.planted, ["bucket=1200,1000"]);
     assert_eq!(outcome.exit, ExitCode::Incorrect);
 }
 

@@ -14,7 +14,7 @@ pub use crate::error::StartError;
 pub use crate::follow::Follower;
 pub use crate::get::{GetResult, ShardIterator};
 pub use crate::identity::Identity;
-pub use crate::memory::MemoryShares;
+pub use crate::memory::{FRAME_BYTES, MemoryShares, WRITE_DEPTH};
 pub use crate::placement::StreamNumber;
 pub use crate::put::{Placed, PutBatch, PutOutcome, PutRecord, PutResult};
 pub use crate::queues::FOLLOWERS_MAX;

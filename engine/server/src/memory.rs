@@ -24,9 +24,9 @@ use crate::queues::{
 };
 
 /// Frames that may be written at once, per log.
-pub(crate) const WRITE_DEPTH: usize = 8;
+pub const WRITE_DEPTH: usize = 8;
 /// A frame is closed at this size, bytes.
-pub(crate) const FRAME_BYTES: usize = 1 << 20;
+pub const FRAME_BYTES: usize = 1 << 20;
 /// Buffers of a frame's size beside those being written: one being gathered, and reads.
 const FRAME_BUFFERS_SPARE: usize = 8;
 

@@ -15,6 +15,7 @@ mod machine;
 mod samples;
 
 use crate::environment::reasons::Reasons;
+use gyre::embed::{FRAME_BYTES, WRITE_DEPTH};
 use runtime::cores::{self, CoreConfig};
 use serde::{Deserialize, Serialize};
 use std::future::Future;
@@ -139,14 +140,15 @@ pub enum ProbeFlush {
 }
 
 impl ProbePlan {
-    /// A file of 1 GiB, frames of 256 KiB, sixteen in flight, flushed by fdatasync, nothing pinned.
+    /// A file of 1 GiB, the engine's own frames, as many in flight as it has, flushed by fdatasync,
+    /// nothing pinned.
     #[must_use]
     pub fn new(file: PathBuf) -> ProbePlan {
         ProbePlan {
             file,
             file_bytes: 1 << 30,
-            block_bytes: 256 << 10,
-            depth: 16,
+            block_bytes: FRAME_BYTES,
+            depth: WRITE_DEPTH,
             flush: ProbeFlush::Fdatasync,
             cpu: None,
             other_cpu: None,

@@ -85,7 +85,7 @@ pub struct Document {
     pub validity: ValiditySection,
     /// What had to hold.
     pub slo: Vec<SloRow>,
-    /// Faults that were put in on purpose: none yet.
+    /// Faults that were put in on purpose.
     pub faults: Vec<Fault>,
     /// Money: nothing yet that costs any.
     pub cost: Cost,
@@ -93,9 +93,20 @@ pub struct Document {
     pub exit_code: u8,
 }
 
-/// A row of `faults`: there are none yet, and a row has no form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum Fault {}
+/// A row of `faults`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// "plant": a defect to test the judge with.
+    pub kind: &'static str,
+    /// As it was typed.
+    pub defect: String,
+}
+
+impl Fault {
+    fn planted(defect: String) -> Self {
+        Self { kind: "plant", defect }
+    }
+}
 
 /// `cost`: empty where nothing has a price.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -134,7 +145,7 @@ impl Document {
             steady: Steady::new(&outcome.load.steady),
             validity: ValiditySection::new(outcome, response),
             slo: outcome.slo.iter().map(SloRow::new).collect(),
-            faults: Vec::new(),
+            faults: outcome.planted.iter().cloned().map(Fault::planted).collect(),
             cost: Cost::default(),
             exit_code: outcome.exit.number(),
         }
@@ -290,6 +301,14 @@ mod tests {
         assert_eq!(found["validity"]["upper_bounds"], serde_json::json!(["p99"]));
         let reasons = found["validity"]["reasons"].to_string();
         assert!(reasons.contains("p99 is an upper bound: the generator's core"), "{reasons}");
+    }
+
+    #[test]
+    fn a_planted_defect_stands_in_it() {
+        let outcome = Outcome { planted: vec!["bucket=1200,1000".to_owned()], ..sample::outcome() };
+        let found = document(&outcome, &sample::environment());
+        let expected = serde_json::json!([{ "kind": "plant", "defect": "bucket=1200,1000" }]);
+        assert_eq!(found["faults"], expected);
     }
 
     #[test]

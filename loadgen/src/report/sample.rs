@@ -66,6 +66,7 @@ pub(crate) fn outcome() -> Outcome {
                 undecided: false,
             },
         ],
+        planted: Vec::new(),
         exit: ExitCode::Ok,
     }
 }

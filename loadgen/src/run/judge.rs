@@ -15,6 +15,7 @@ use crate::scenario::{Scenario, SloSettings};
 use crate::stats::distribution::calls_needed;
 use crate::stats::recorder::Kind;
 use crate::stats::steady::State;
+use crate::stats::throughput::Counters;
 use crate::worker::Ended;
 
 /// Quantiles that are printed.
@@ -41,6 +42,8 @@ pub(super) struct Machine {
     pub engine_core_pct: Option<f64>,
     /// Bytes written, of what the disk's probe reached.
     pub disk_write_ratio: Option<f64>,
+    /// Somebody asked to stop, whatever was under way: the load, reading back, or a probe.
+    pub interrupted: bool,
 }
 
 /// Puts everything together.
@@ -53,13 +56,14 @@ pub(super) fn outcome(
     loaded: Loaded,
     verify: Verification,
     engine: EngineOutcome,
+    planted: Vec<String>,
     machine: &Machine,
 ) -> Result<Outcome, Failure> {
     let Loaded { load, ended, generator, started_unix_ms, .. } = loaded;
     load.counters
         .check_balance()
         .map_err(|imbalance| Failure { code: ExitCode::OwnBug, sentence: imbalance.to_string() })?;
-    let interrupted = matches!(ended, Ended::Interrupted { .. });
+    let interrupted = machine.interrupted || matches!(ended, Ended::Interrupted { .. });
     let searched = search.as_ref().is_some_and(|search| !search.steps.is_empty());
     if interrupted && load.measured_ns == 0 && !searched {
         let sentence = "interrupted before anything was measured".to_owned();
@@ -69,6 +73,9 @@ pub(super) fn outcome(
     if let Some(search) = &search {
         judge_search(search, &mut validity);
     }
+    let planted_words = |defect: &String| format!("a defect was planted on purpose: {defect}");
+    validity.reasons.extend(planted.iter().map(planted_words));
+    validity.reasons.extend(unanswered(&scenario.slo, &load));
     let slo = slo(&scenario.slo, &load, &validity);
     let mut outcome = Outcome {
         scenario,
@@ -81,6 +88,7 @@ pub(super) fn outcome(
         generator,
         validity,
         slo,
+        planted,
         exit: ExitCode::Ok,
     };
     outcome.exit = exit(&outcome);
@@ -111,6 +119,17 @@ pub(super) fn step(
         Some(undecided) => Err(format!("{}, which decides nothing", words(undecided))),
         None => Ok(None),
     }
+}
+
+/// Why a run is not finished whose records failed or were never answered. An SLO on errors decides
+/// instead, where there is one.
+fn unanswered(slo: &SloSettings, load: &Load) -> Option<String> {
+    let Counters { failed_records: failed, timed_out_records: timed_out, .. } = load.counters;
+    if slo.error_ratio.is_some() || failed + timed_out == 0 {
+        return None;
+    }
+    let why = load.first_error.as_deref().unwrap_or("no answer came in time");
+    Some(format!("{failed} records failed and {timed_out} timed out: {why}"))
 }
 
 /// What the search says about the run as a whole.
@@ -289,14 +308,21 @@ fn exit(outcome: &Outcome) -> ExitCode {
     let causes = [
         (lost || broke_limits, ExitCode::Incorrect),
         (log_failure(&outcome.engine.last).is_some(), ExitCode::CouldNotRun),
+        (unanswered(&outcome.scenario.slo, &outcome.load).is_some(), ExitCode::CouldNotRun),
         (outcome.interrupted, ExitCode::Interrupted),
         (!outcome.validity.ok, ExitCode::Void),
         (outcome.load.steady.state == State::Overloaded, ExitCode::SloBroken),
         (outcome.slo.iter().any(|slo| !slo.pass && !slo.undecided), ExitCode::SloBroken),
         (outcome.slo.iter().any(|slo| slo.undecided), ExitCode::Inconclusive),
+        (is_unverified(&outcome.verify), ExitCode::Inconclusive),
     ];
     let codes = causes.into_iter().filter(|(is_so, _)| *is_so);
     codes.fold(ExitCode::Ok, |sum, (_, code)| sum.and(code))
+}
+
+/// What should have been read back was not: records too short to be told apart are another matter.
+fn is_unverified(verify: &Verification) -> bool {
+    verify.verdict == Verdict::NotVerified || verify.not_read > 0 || verify.unwatched > 0
 }
 
 fn consumers_verdict(load: &Load) -> Option<Verdict> {
@@ -380,6 +406,37 @@ mod tests {
         outcome.load.counters.throttled_final_records = 1_000_000;
         let found = slo(&scenario.slo, &outcome.load, &validity);
         assert_eq!((found[1].pass, found[1].undecided), (false, false), "lost for ever: {found:?}");
+    }
+
+    #[test]
+    fn records_without_an_acknowledgement_end_the_run_unless_an_slo_judges_them() {
+        let mut outcome = sample::outcome();
+        outcome.load.counters.failed_records = 3;
+        outcome.load.first_error = Some("the disk is full".to_owned());
+        outcome.scenario.slo.error_ratio = None;
+        assert_eq!(exit(&outcome), ExitCode::CouldNotRun);
+        let sentence = unanswered(&outcome.scenario.slo, &outcome.load).unwrap();
+        assert_eq!(sentence, "3 records failed and 0 timed out: the disk is full");
+        outcome.scenario.slo.error_ratio = Some(0.01);
+        assert_eq!(exit(&outcome), ExitCode::Ok);
+        outcome.load.counters.failed_records = 0;
+        outcome.load.counters.timed_out_records = 1;
+        outcome.scenario.slo.error_ratio = None;
+        assert_eq!(exit(&outcome), ExitCode::CouldNotRun);
+    }
+
+    #[test]
+    fn what_was_not_read_back_is_inconclusive() {
+        let exit_of = |change: fn(&mut Verification)| {
+            let mut outcome = sample::outcome();
+            change(&mut outcome.verify);
+            exit(&outcome)
+        };
+        assert_eq!(exit_of(|verify| verify.not_read = 1), ExitCode::Inconclusive);
+        assert_eq!(exit_of(|verify| verify.unwatched = 1), ExitCode::Inconclusive);
+        assert_eq!(exit_of(|verify| verify.verdict = Verdict::NotVerified), ExitCode::Inconclusive);
+        // Records below 16 bytes are counted, as the report says.
+        assert_eq!(exit_of(|verify| verify.verdict = Verdict::Partial), ExitCode::Ok);
     }
 
     #[test]

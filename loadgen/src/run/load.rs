@@ -238,7 +238,7 @@ fn merge(
         in_flight_max,
         shards,
         consumers,
-        first_error: sum.first_error.map(|error| error.to_string()),
+        first_error: sum.first_error,
     };
     Merged { load, ledgers, ended, generator }
 }

@@ -4,7 +4,7 @@ use runtime::cores;
 
 use super::Failure;
 use crate::cli::CpuList;
-use crate::scenario::Scenario;
+use crate::scenario::{LimitsSetting, Scenario};
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +17,8 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// What the scenario says; else half of the CPUs for each, the generator's the later ones.
+    /// What the scenario says; else half of the CPUs for each, the generator's the later ones. With limits
+    /// the generator has one: whether they are kept, only a checker can say that sees every call.
     pub(super) fn choose(scenario: &Scenario) -> Result<Places, Failure> {
         let of = |text: &Option<String>| match text {
             None => Ok(None),
@@ -29,7 +30,12 @@ impl Places {
         let engine = of(&scenario.target.cpus)?;
         let generator = of(&scenario.producer.cpus)?;
         let cores = scenario.target.cores.map(|cores| cores as usize);
-        Places::among(&cores::online_cpus(), engine, generator, cores)
+        let is_chosen = generator.is_none();
+        let mut places = Places::among(&cores::online_cpus(), engine, generator, cores)?;
+        if is_chosen && scenario.stream.limits == LimitsSetting::Aws {
+            places.generator_cpus.truncate(1);
+        }
+        Ok(places)
     }
 
     fn among(
@@ -105,6 +111,15 @@ mod tests {
         check(&[0, 1], None, Some(&[0]), None, (1, &[1], &[0], 0));
         check(&[0, 1], Some(&[0, 1]), Some(&[1]), None, (2, &[0, 1], &[1], 1));
         check(&[5], None, None, None, (1, &[5], &[5], 1));
+    }
+
+    #[test]
+    fn with_limits_one_checker_sees_every_call() {
+        let mut scenario = Scenario::run_default();
+        assert_eq!(Places::choose(&scenario).unwrap().generator_cpus.len(), 1);
+        let all = CpuList(cores::online_cpus());
+        scenario.producer.cpus = Some(all.to_string());
+        assert_eq!(Places::choose(&scenario).unwrap().generator_cpus, all.0, "as it was said");
     }
 
     #[test]

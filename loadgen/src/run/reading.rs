@@ -102,7 +102,7 @@ impl Reading {
         let first = First { readback: RefCell::new(readback), busy_ns: Cell::new(0) };
         let first = Rc::new(first);
         let reading = Rc::new(self);
-        read_all(&reading, &shards, Rc::clone(&first) as Rc<dyn Pass>).await?;
+        read_all(&reading, &shards, Rc::clone(&first) as Rc<dyn Pass>).await;
         let busy_ns = first.busy_ns.get();
         let Some(First { readback, .. }) = Rc::into_inner(first) else {
             unreachable!("every reader is done")
@@ -111,7 +111,7 @@ impl Reading {
         let suspects = readback.suspects();
         let readback = Rc::new(readback);
         let second = Rc::new(Second { naming: RefCell::new(Naming::new(Rc::clone(&readback))) });
-        read_all(&reading, &suspects, Rc::clone(&second) as Rc<dyn Pass>).await?;
+        read_all(&reading, &suspects, Rc::clone(&second) as Rc<dyn Pass>).await;
         let Some(Second { naming }) = Rc::into_inner(second) else {
             unreachable!("every reader is done")
         };
@@ -137,6 +137,7 @@ impl Reading {
 trait Pass {
     fn take(&self, shard: u32, result: &GetResult);
     fn complete(&self, shard: u32);
+    fn unreadable(&self, shard: u32, why: &ApiError);
     fn checked(&self) -> u64;
 }
 
@@ -168,6 +169,10 @@ impl Pass for First {
         self.readback.borrow_mut().complete(shard);
     }
 
+    fn unreadable(&self, shard: u32, why: &ApiError) {
+        self.readback.borrow_mut().unreadable(shard, why);
+    }
+
     fn checked(&self) -> u64 {
         self.readback.borrow().checked()
     }
@@ -185,17 +190,16 @@ impl Pass for Second {
 
     fn complete(&self, _shard: u32) {}
 
+    /// The first pass read it to its tip; that it cannot be read again leaves it to the counts.
+    fn unreadable(&self, _shard: u32, _why: &ApiError) {}
+
     fn checked(&self) -> u64 {
         0
     }
 }
 
 /// Reads shards, many side by side, each to its tip.
-async fn read_all(
-    reading: &Rc<Reading>,
-    shards: &[u32],
-    pass: Rc<dyn Pass>,
-) -> Result<(), ApiError> {
+async fn read_all(reading: &Rc<Reading>, shards: &[u32], pass: Rc<dyn Pass>) {
     let waiting: VecDeque<u32> = shards.iter().copied().collect();
     let next = Rc::new(RefCell::new(waiting));
     let readers = (0..SIDE_BY_SIDE.min(shards.len())).map(|_| {
@@ -203,16 +207,18 @@ async fn read_all(
         task::spawn(async move {
             loop {
                 let shard = next.borrow_mut().pop_front();
-                let Some(shard) = shard.filter(|_| !reading.is_over()) else { return Ok(()) };
-                read_shard(&reading, shard, &*pass).await?;
+                let Some(shard) = shard.filter(|_| !reading.is_over()) else { return };
+                // What one shard refuses is found out about this shard, and ends nothing.
+                if let Err(error) = read_shard(&reading, shard, &*pass).await {
+                    pass.unreadable(shard, &error);
+                }
             }
         })
     });
     let readers: Vec<_> = readers.collect();
     for reader in readers {
-        reader.await?;
+        reader.await;
     }
-    Ok(())
 }
 
 async fn read_shard(reading: &Reading, shard: u32, pass: &dyn Pass) -> Result<(), ApiError> {

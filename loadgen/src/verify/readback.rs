@@ -4,6 +4,7 @@
 //! is needed here: a record in a wrong shard shows in the counts of both shards, one under a wrong
 //! sequence number in the sums. What shows there is named by reading those shards again.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +50,24 @@ pub(super) struct Line {
     /// Index behind the last record that was read.
     end: u64,
     is_complete: bool,
+    /// The engine would not read it to its tip.
+    is_unreadable: bool,
+    /// Acknowledged records that are known not to be found: missing, or taken for a nameless one.
+    absent_count: u64,
+}
+
+impl Line {
+    /// Nothing more will come of it, and what was acknowledged should have.
+    const fn is_over(&self) -> bool {
+        self.is_complete || self.is_unreadable
+    }
+
+    /// Records that are in another shard than where they were acknowledged, here or from here, by the
+    /// counts alone.
+    fn strays(&self) -> u64 {
+        let expected = self.acked_count.saturating_sub(self.absent_count);
+        if self.is_complete { self.found_count.abs_diff(expected) } else { 0 }
+    }
 }
 
 /// See the module.
@@ -59,7 +78,7 @@ pub struct Readback {
     pub(super) lines: Vec<Line>,
     key: Vec<u8>,
     found: Verification,
-    unwatched: u64,
+    acked_count: u64,
 }
 
 impl Readback {
@@ -68,7 +87,6 @@ impl Readback {
     pub fn new(expectation: Expectation, ledgers: Vec<Ledger>, shards: usize) -> Readback {
         let mut found = Verification::default();
         let mut lines = vec![Line::default(); shards];
-        let mut unwatched = 0;
         let mut states = Vec::with_capacity(ledgers.len());
         for (place, ledger) in ledgers.into_iter().enumerate() {
             assert_eq!(ledger.producer as usize, place, "ledgers come by producer");
@@ -81,14 +99,15 @@ impl Readback {
             found.out_of_order += ledger.out_of_order;
             found.wrong_shard += ledger.wrong_shard;
             found.named.extend(ledger.named);
-            unwatched += ledger.unwatched;
+            found.unwatched += ledger.unwatched;
             states.push(ledger.states);
         }
         found.unknown_outcome =
             lines.iter().map(|line| line.possible_count - line.acked_count).sum();
+        let acked_count = lines.iter().map(|line| line.acked_count).sum();
         let form = Form::of(expectation.data_bytes);
         let key = Vec::with_capacity(KEY_BYTES_MAX);
-        Readback { expectation, form, states, lines, key, found, unwatched }
+        Readback { expectation, form, states, lines, key, found, acked_count }
     }
 
     /// Records that were read so far.
@@ -105,6 +124,13 @@ impl Readback {
     /// The shard was read to its tip.
     pub fn complete(&mut self, shard: u32) {
         self.lines[shard as usize].is_complete = true;
+    }
+
+    /// The engine refuses to read on in a shard: what of it was acknowledged and has not come is missing.
+    pub fn unreadable(&mut self, shard: u32, why: &dyn Display) {
+        self.lines[shard as usize].is_unreadable = true;
+        let end = self.lines[shard as usize].end;
+        self.name(format!("shard {shard} cannot be read from record {end} on: {why}"));
     }
 
     /// The next record of a shard.
@@ -142,7 +168,7 @@ impl Readback {
         let states = self.states.get_mut(identity.producer as usize);
         let Some(states) = states.filter(|states| identity.sequence < states.capacity()) else {
             // Past the capacity, or of no producer of this run.
-            if self.unwatched == 0 {
+            if self.found.unwatched == 0 {
                 self.surplus(shard, record, identity, "was never sent");
             }
             return;
@@ -160,9 +186,26 @@ impl Readback {
                 line.found_count += 1;
                 line.read.add(identity, record.index, record.arrival_ms);
             }
-            State::Unknown => states.set(identity.sequence, State::Read),
+            State::Unknown => {
+                states.set(identity.sequence, State::Read);
+                self.unasked(shard, record, identity);
+            }
             State::Read => self.surplus(shard, record, identity, "is there twice"),
             State::Absent => self.surplus(shard, record, identity, "was refused and is there"),
+        }
+    }
+
+    /// No answer came for a record: it is in no sum, and its shard is looked up.
+    #[cold]
+    fn unasked(&mut self, shard: u32, record: Record<'_>, identity: Identity) {
+        let predicted = shard_of(&self.expectation, identity, &mut self.key);
+        if predicted != shard {
+            self.found.wrong_shard += 1;
+            let (Identity { producer, sequence }, index) = (identity, record.index);
+            self.name(format!(
+                "record {sequence} of producer {producer}, of unknown outcome, is in shard {shard}, \
+                 record {index}; the MD5 of its key says {predicted}"
+            ));
         }
     }
 
@@ -238,7 +281,7 @@ impl Readback {
     /// The shards that were read to their tips and in which something is to be named.
     #[must_use]
     pub fn suspects(&self) -> Vec<u32> {
-        if self.form == Form::Counted || self.unwatched > 0 {
+        if self.is_counted_only() {
             return Vec::new();
         }
         let lines = (0..).zip(&self.lines).filter(|(_, line)| line.is_complete);
@@ -246,40 +289,66 @@ impl Readback {
         lines.filter(|(_, line)| differs(line)).map(|(shard, _)| shard).collect()
     }
 
-    /// The verdict. `named` is what reading the suspects again found; `expired_early` is how many
-    /// records the engine dropped because of a cap on its bytes.
+    fn is_counted_only(&self) -> bool {
+        self.form == Form::Counted || self.found.unwatched > 0
+    }
+
+    /// The verdict. `named` is what reading the suspects again found, as far as it came: the counts decide
+    /// without it too. `expired_early` is how many records the engine says it dropped because of a cap on
+    /// its bytes.
     #[must_use]
     pub fn finish(mut self, named: Named, expired_early: u64, took: Duration) -> Verification {
         self.found.took = took;
-        self.found.wrong_shard += named.wrong_shard;
         self.found.sequence_violations += named.sequence_violations;
         named.sentences.into_iter().for_each(|sentence| self.name(sentence));
         self.count_missing();
+        self.found.wrong_shard += named.wrong_shard.max(self.count_strays());
         let mut found = self.found;
         found.expired_early = expired_early.min(found.missing);
-        found.missing -= found.expired_early;
         let faults = found.missing
             + found.duplicated
             + found.corrupt
             + found.out_of_order
             + found.wrong_shard
             + found.sequence_violations;
-        let is_partial = found.not_read > 0 || self.unwatched > 0 || self.form == Form::Counted;
-        found.verdict = match (faults, is_partial) {
-            (1.., _) => Verdict::Failed,
-            (0, true) => Verdict::Partial,
-            (0, false) => Verdict::Ok,
+        let is_partial = found.not_read > 0 || found.unwatched > 0 || self.form == Form::Counted;
+        found.verdict = if faults > 0 {
+            Verdict::Failed
+        } else if self.acked_count == 0 {
+            Verdict::NotVerified
+        } else if is_partial {
+            Verdict::Partial
+        } else {
+            Verdict::Ok
         };
         found
     }
 
+    /// Records that are in another shard than they should be, as many as counts can tell.
+    fn count_strays(&mut self) -> u64 {
+        if self.is_counted_only() {
+            return 0;
+        }
+        // Each is missed in one shard and too much in another, which may not have been read to its tip.
+        let all: u64 = self.lines.iter().map(Line::strays).sum();
+        let shards = (0..).zip(&self.lines).filter(|(_, line)| line.strays() > 0);
+        let shards: Vec<u32> = shards.map(|(shard, _)| shard).take(NAMED_MAX).collect();
+        for shard in shards {
+            let Line { found_count, acked_count, .. } = self.lines[shard as usize];
+            self.name(format!(
+                "shard {shard}: {found_count} acknowledged records were found, {acked_count} belong there"
+            ));
+        }
+        all.div_ceil(2)
+    }
+
     fn count_missing(&mut self) {
-        if self.form == Form::Counted || self.unwatched > 0 {
-            for line in self.lines.iter().filter(|line| line.is_complete) {
+        if self.is_counted_only() {
+            for line in self.lines.iter().filter(|line| line.is_over()) {
                 self.found.missing += line.acked_count.saturating_sub(line.read_count);
                 self.found.duplicated += line.read_count.saturating_sub(line.possible_count);
             }
-            let unread = self.lines.iter().filter(|line| !line.is_complete);
+            let unread = self.lines.iter().filter(|line| !line.is_over());
             self.found.not_read =
                 unread.map(|line| line.acked_count.saturating_sub(line.read_count)).sum();
             return;
@@ -290,9 +359,13 @@ impl Readback {
             for sequence in states.all(State::Acked) {
                 let identity = Identity { producer, sequence };
                 let shard = shard_of(&self.expectation, identity, &mut self.key);
-                if !self.lines[shard as usize].is_complete {
+                let line = &mut self.lines[shard as usize];
+                if !line.is_over() {
                     self.found.not_read += 1;
-                } else if nameless[shard as usize] > 0 {
+                    continue;
+                }
+                line.absent_count += 1;
+                if nameless[shard as usize] > 0 {
                     // It is there and nobody can recognise it: counted as corrupt already.
                     nameless[shard as usize] -= 1;
                 } else {
@@ -319,224 +392,4 @@ pub(super) fn shard_of(expectation: &Expectation, record: Identity, key: &mut Ve
 }
 
 #[cfg(test)]
-mod tests {
-    use std::rc::Rc;
-
-    use super::super::ledger::LedgerCall;
-    use super::super::naming::Naming;
-    use super::*;
-    use crate::keys::KeyDistribution;
-    use gyre::embed::{Placed, PutOutcome};
-    use model::{HashKey, RecordError};
-
-    const SHARDS: u32 = 4;
-    const COUNT: u64 = 200;
-    const DATA_BYTES: usize = 100;
-
-    /// A record as it lies in its shard.
-    #[derive(Clone, Debug)]
-    struct Stored {
-        sequence: u64,
-        shard: u32,
-        index: u64,
-        key: Vec<u8>,
-        data: Vec<u8>,
-    }
-
-    fn expectation(data_bytes: usize) -> Expectation {
-        Expectation {
-            payloads: Arc::new(Payloads::new(42, 7, 100)),
-            keys: Keys::new(KeyDistribution::Fresh, 42),
-            shards: ShardMap::uniform(SHARDS, 0),
-            data_bytes,
-        }
-    }
-
-    /// A ledger of 200 records, of which `outcome` says what became, and the shards as they would
-    /// be then, in the order of their indices.
-    fn loaded(
-        data_bytes: usize,
-        outcome: impl Fn(u64, Placed) -> PutOutcome,
-    ) -> (Ledger, Vec<Stored>) {
-        let expectation = expectation(data_bytes);
-        let mut ledger = Ledger::new(0, COUNT, SHARDS as usize);
-        let (mut stored, mut ends) = (Vec::new(), Vec::new());
-        let mut next = [0; SHARDS as usize];
-        for sequence in 0..COUNT {
-            let first = Identity { producer: 0, sequence };
-            let (mut key, mut data) = (Vec::new(), Vec::new());
-            expectation.keys.append(first, &mut key);
-            expectation.payloads.append(first, 0, data_bytes, &mut data);
-            let shard = expectation.shards.locate(HashKey::from_partition_key(&key));
-            let index = next[shard.get() as usize];
-            let outcome = outcome(sequence, Placed { shard, index, arrival_ms: 1_000 });
-            let shards = [shard.get()];
-            let call = LedgerCall { first, number: sequence as u32 + 1, shards: &shards };
-            ledger.sent(call, &mut ends);
-            ledger.answered(call, &ends, &[outcome]);
-            if outcome.is_ok() {
-                next[shard.get() as usize] += 1;
-                stored.push(Stored { sequence, shard: shard.get(), index, key, data });
-            }
-        }
-        (ledger, stored)
-    }
-
-    fn read(data_bytes: usize, ledger: Ledger, stored: &[Stored]) -> Verification {
-        let shards = SHARDS as usize;
-        let mut readback = Readback::new(expectation(data_bytes), vec![ledger], shards);
-        let give = |take: &mut dyn FnMut(u32, Record<'_>)| {
-            for Stored { shard, index, key, data, .. } in stored {
-                take(*shard, Record { index: *index, arrival_ms: 1_000, key, data });
-            }
-        };
-        give(&mut |shard, record| readback.take(shard, record));
-        (0..SHARDS).for_each(|shard| readback.complete(shard));
-        let suspects = readback.suspects();
-        let readback = Rc::new(readback);
-        let mut naming = Naming::new(Rc::clone(&readback));
-        give(&mut |shard, record| {
-            if suspects.contains(&shard) {
-                naming.take(shard, record);
-            }
-        });
-        let named = naming.finish(&suspects);
-        Rc::into_inner(readback).unwrap().finish(named, 0, Duration::ZERO)
-    }
-
-    /// What is found after a defect was put into what lies in the shards.
-    fn after(defect: impl Fn(&mut Vec<Stored>)) -> Verification {
-        let (ledger, mut stored) = loaded(DATA_BYTES, |_, placed| Ok(placed));
-        defect(&mut stored);
-        read(DATA_BYTES, ledger, &stored)
-    }
-
-    fn counts(found: &Verification) -> [u64; 6] {
-        [
-            found.missing,
-            found.duplicated,
-            found.corrupt,
-            found.out_of_order,
-            found.wrong_shard,
-            found.sequence_violations,
-        ]
-    }
-
-    #[test]
-    fn what_is_right_is_ok() {
-        let found = after(|_| {});
-        assert_eq!((found.verdict, found.checked), (Verdict::Ok, COUNT));
-        assert_eq!(counts(&found), [0; 6]);
-        assert!(found.named.is_empty(), "{:?}", found.named);
-    }
-
-    #[test]
-    fn each_defect_is_counted_as_what_it_is_and_named() {
-        let check = |defect: fn(&mut Vec<Stored>), expected: [u64; 6], sentence: &str| {
-            let found = after(defect);
-            assert_eq!(counts(&found), expected, "{sentence}: {:?}", found.named);
-            assert_eq!(found.verdict, Verdict::Failed);
-            assert!(found.named[0].contains(sentence), "{sentence}: {:?}", found.named);
-        };
-        let lost = |stored: &mut Vec<Stored>| drop(stored.remove(77));
-        check(
-            lost,
-            [1, 0, 0, 0, 0, 0],
-            "record 77 of producer 0 was acknowledged and is not there",
-        );
-        let doubled = |stored: &mut Vec<Stored>| {
-            let mut copy = stored[50].clone();
-            copy.index = 10_000;
-            stored.push(copy);
-        };
-        check(doubled, [0, 1, 0, 0, 0, 0], "record 50 of producer 0 is there twice");
-        let flipped = |stored: &mut Vec<Stored>| stored[33].data[60] ^= 4;
-        check(flipped, [0, 0, 1, 0, 0, 0], "record 33 of producer 0 does not match its checksum");
-        let nameless = |stored: &mut Vec<Stored>| stored[33].data[17] ^= 4;
-        check(nameless, [0, 0, 1, 0, 0, 0], "does not match its checksum");
-        let cut = |stored: &mut Vec<Stored>| stored[33].data.truncate(99);
-        check(cut, [0, 0, 1, 0, 0, 0], "record 33 of producer 0");
-        let rekeyed = |stored: &mut Vec<Stored>| stored[8].key[0] = b'x';
-        check(rekeyed, [0, 0, 1, 0, 0, 0], "record 8 of producer 0 has another key");
-        let moved = |stored: &mut Vec<Stored>| {
-            let mut moved = stored.remove(60);
-            moved.shard = (moved.shard + 1) % SHARDS;
-            moved.index = 10_000;
-            stored.push(moved);
-        };
-        check(moved, [0, 0, 0, 0, 1, 0], "record 60 of producer 0 is in shard");
-        let renumbered = |stored: &mut Vec<Stored>| {
-            let last = stored.iter().rposition(|record| record.shard == 2).unwrap();
-            stored[last].index += 5;
-        };
-        check(renumbered, [0, 0, 0, 0, 0, 1], "was acknowledged as record");
-    }
-
-    #[test]
-    fn a_shard_that_goes_back_is_out_of_order() {
-        let found = after(|stored| {
-            let in_shard = |record: &&mut Stored| record.shard == 1;
-            let mut two = stored.iter_mut().filter(in_shard).skip(3).take(2);
-            let (one, other) = (two.next().unwrap(), two.next().unwrap());
-            std::mem::swap(one, other);
-        });
-        assert_eq!(counts(&found), [0, 0, 0, 1, 0, 0], "{:?}", found.named);
-    }
-
-    #[test]
-    fn refused_records_must_not_be_there_and_unknown_ones_may() {
-        let refused = |sequence: u64, placed: Placed| match sequence {
-            5 => Err(RecordError::ThroughputExceeded { shard: placed.shard }),
-            6 => Err(RecordError::InternalFailure),
-            _ => Ok(placed),
-        };
-        let (ledger, stored) = loaded(DATA_BYTES, refused);
-        let found = read(DATA_BYTES, ledger.clone(), &stored);
-        assert_eq!((found.verdict, found.unknown_outcome), (Verdict::Ok, 1));
-        let with = |sequence: u64| {
-            let (_, all) = loaded(DATA_BYTES, |_, placed| Ok(placed));
-            let extra = all.into_iter().find(|record| record.sequence == sequence).unwrap();
-            let mut stored = stored.clone();
-            stored.push(Stored { index: 10_000, ..extra });
-            read(DATA_BYTES, ledger.clone(), &stored)
-        };
-        assert_eq!(counts(&with(6)), [0; 6]);
-        let found = with(5);
-        assert_eq!(counts(&found), [0, 1, 0, 0, 0, 0]);
-        assert!(found.named[0].contains("was refused and is there"), "{:?}", found.named);
-    }
-
-    #[test]
-    fn short_records_are_checked_and_shorter_ones_counted() {
-        let (ledger, stored) = loaded(20, |_, placed| Ok(placed));
-        assert_eq!(read(20, ledger, &stored).verdict, Verdict::Ok);
-        let (ledger, mut stored) = loaded(8, |_, placed| Ok(placed));
-        assert_eq!(read(8, ledger.clone(), &stored).verdict, Verdict::Partial);
-        stored.remove(3);
-        let found = read(8, ledger, &stored);
-        assert_eq!((found.verdict, found.missing), (Verdict::Failed, 1));
-    }
-
-    #[test]
-    fn what_was_not_read_is_not_missing() {
-        let (ledger, _) = loaded(DATA_BYTES, |_, placed| Ok(placed));
-        let shards = SHARDS as usize;
-        let readback = Readback::new(expectation(DATA_BYTES), vec![ledger], shards);
-        let found = readback.finish(Named::default(), 0, Duration::ZERO);
-        assert_eq!((found.verdict, found.not_read), (Verdict::Partial, COUNT));
-    }
-
-    #[test]
-    fn a_cap_on_bytes_explains_what_is_missing() {
-        let (ledger, mut stored) = loaded(DATA_BYTES, |_, placed| Ok(placed));
-        stored.remove(0);
-        let shards = SHARDS as usize;
-        let mut readback = Readback::new(expectation(DATA_BYTES), vec![ledger], shards);
-        for Stored { shard, index, key, data, .. } in &stored {
-            readback.take(*shard, Record { index: *index, arrival_ms: 1_000, key, data });
-        }
-        (0..SHARDS).for_each(|shard| readback.complete(shard));
-        let found = readback.finish(Named::default(), 3, Duration::ZERO);
-        assert_eq!((found.verdict, found.missing, found.expired_early), (Verdict::Ok, 0, 1));
-    }
-}
+mod tests;

@@ -57,8 +57,8 @@ pub struct Account {
     is_over: bool,
     /// Responses that were never had: a lower bound, ns, and how many have it.
     unsent: Vec<(u64, u64)>,
-    /// The first error of a whole call.
-    pub first_error: Option<ApiError>,
+    /// The first error of a record or of a whole call, as text.
+    pub first_error: Option<String>,
 }
 
 impl Account {
@@ -185,7 +185,7 @@ impl Account {
             Err(error) => {
                 self.counters.failed_records += self.counted(&call.ticks);
                 // Whether its records were written is not known: the ledger leaves them so.
-                self.first_error.get_or_insert(error);
+                self.first_error.get_or_insert_with(|| error.to_string());
             }
         }
         if let Some(recorder) = &mut self.recorder {
@@ -259,8 +259,9 @@ impl Account {
                         self.record(Kind::Throttle, done_ns - tick);
                     }
                 }
-                Err(RecordError::InternalFailure | RecordError::DiskFull { .. }) => {
+                Err(error @ (RecordError::InternalFailure | RecordError::DiskFull { .. })) => {
                     self.counters.failed_records += u64::from(is_measured);
+                    self.first_error.get_or_insert_with(|| error.to_string());
                 }
             }
         }

@@ -35,7 +35,8 @@ pub struct ShardRow {
     pub util_records_pct: Option<f64>,
     /// The limit that is nearer; null without limits, or without records.
     pub binding_limit: Option<BindingLimit>,
-    /// Seconds in which more was accepted than the limits allow; null without limits.
+    /// Seconds in which more was accepted than the limits allow; null without limits, and where none were
+    /// found by checkers that saw a part of the writers each.
     pub over_accept_s: Option<u32>,
     /// Seconds in which a record was refused that they allow; null without limits, and where no
     /// checker saw all writers of the stream.
@@ -96,7 +97,9 @@ pub fn rows(shards: &Shards) -> Vec<ShardRow> {
             util_bytes_pct: util.map(|util| util.bytes),
             util_records_pct: util.map(|util| util.records),
             binding_limit: util.and_then(Utilisation::binding),
-            over_accept_s: found.map(|found| found.over_accept_s),
+            over_accept_s: found
+                .map(|found| found.over_accept_s)
+                .filter(|over| shards.all_writers_seen || *over > 0),
             unjust_throttle_s: found
                 .filter(|_| shards.all_writers_seen)
                 .map(|found| found.unjust_throttle_s),
@@ -209,9 +212,15 @@ mod tests {
     }
 
     #[test]
-    fn several_writers_prove_no_refusal_unjust() {
-        let rows = rows(&Shards { all_writers_seen: false, ..shards(true) });
-        assert_eq!((rows[1].over_accept_s, rows[1].unjust_throttle_s), (Some(0), None));
+    fn several_writers_prove_an_excess_at_most() {
+        let mut shards = Shards { all_writers_seen: false, ..shards(true) };
+        let found = |shards: &Shards| {
+            let row = &rows(shards)[1];
+            (row.over_accept_s, row.unjust_throttle_s)
+        };
+        assert_eq!(found(&shards), (None, None));
+        shards.limits.as_mut().unwrap()[1].over_accept_s = 2;
+        assert_eq!(found(&shards), (Some(2), None));
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(super) fn section(outcome: &Outcome, document: &Document, style: Style) -> S
         hottest.sort_by(|one, other| one.id.cmp(&other.id));
     }
     text += &lines(&hottest, counted_ns);
-    text + &limits(document, style)
+    text + &limits(outcome, document, style)
 }
 
 fn summary(document: &Document, style: Style) -> String {
@@ -127,17 +127,23 @@ fn lines(rows: &[&ShardRow], counted_ns: u64) -> String {
     grid(&header, &table)
 }
 
-fn limits(document: &Document, style: Style) -> String {
-    let sum = |of: fn(&ShardRow) -> Option<u32>| -> Option<u64> {
-        document.shards.iter().map(|row| of(row).map(u64::from)).sum()
-    };
-    let Some(over) = sum(|row| row.over_accept_s) else {
+fn limits(outcome: &Outcome, document: &Document, style: Style) -> String {
+    let shards = &outcome.load.shards;
+    if shards.limits.is_none() {
         return "   limits  off: nothing is checked\n".to_owned();
+    }
+    let sum = |of: fn(&ShardRow) -> Option<u32>| -> u64 {
+        document.shards.iter().filter_map(of).map(u64::from).sum()
     };
-    let unjust = sum(|row| row.unjust_throttle_s);
-    let conforms = over == 0 && unjust.unwrap_or(0) == 0;
+    let over = sum(|row| row.over_accept_s);
+    if !shards.all_writers_seen && over == 0 {
+        return "   limits  not checked (several generator cores, each sees its own calls)\n"
+            .to_owned();
+    }
+    let unjust = shards.all_writers_seen.then(|| sum(|row| row.unjust_throttle_s));
+    let conforms = over == 0 && unjust == Some(0);
     let word = if conforms { "✓ conforms" } else { "✗ does not conform" };
-    let unjust = unjust.map_or_else(|| "n/a (several writers)".to_owned(), show_count);
+    let unjust = unjust.map_or_else(|| "n/a (several generator cores)".to_owned(), show_count);
     format!(
         "   limits  {} over-accepted seconds · {unjust} seconds with unjust throttles   {}\n",
         show_count(over),

@@ -66,6 +66,7 @@ fn verified(verify: &Verification, style: Style) -> String {
         ("of unknown outcome", verify.unknown_outcome),
         ("expired early", verify.expired_early),
         ("not read", verify.not_read),
+        ("counted only", verify.unwatched),
     ];
     for (name, count) in counts.iter().filter(|(_, count)| *count > 0) {
         text += &format!(" · {} {name}", show_count(*count));
