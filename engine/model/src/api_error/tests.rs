@@ -304,16 +304,16 @@ fn invalid_retentions() {
     );
 }
 
+fn check_validation(error: Validation, text: &str) {
+    check(&ApiError::Validation(error), "ValidationException", text);
+}
+
+fn violation(member: Member, shown: Shown, constraint: Constraint) -> Violation {
+    Violation { member, shown, constraint }
+}
+
 #[test]
 fn constraints_broken() {
-    let check_validation = |error: Validation, text: &str| {
-        check(&ApiError::Validation(error), "ValidationException", text);
-    };
-    let violation = |member: Member, shown: Shown, constraint: Constraint| Violation {
-        member,
-        shown,
-        constraint,
-    };
     let data = Member::Element { list: "records", number: 1, field: "data" };
     check_validation(
         Validation::Violations(vec![violation(
@@ -349,6 +349,14 @@ fn constraints_broken() {
          greater than or equal to 1; Value '10001' at 'limit' failed to satisfy constraint: Member \
          must have value less than or equal to 10000",
     );
+    check_validation(
+        Validation::OnDemand(stream()),
+        "Request is invalid. Stream orders under account 123456789012 is in On-Demand mode.",
+    );
+}
+
+#[test]
+fn constraints_of_lists_maps_and_structures() {
     let tag_keys = Bounds { least: 1, most: 128 };
     let tag_values = Bounds { least: 0, most: 256 };
     let mode = Member::Nested { structure: "StreamModeDetails", field: "StreamMode" };
@@ -375,9 +383,5 @@ fn constraints_broken() {
          failed to satisfy constraint: Member must not be null; Value null at 'records.2.member' \
          failed to satisfy constraint: Member must not be null; Value at 'metrics' failed to satisfy \
          constraint: Member must satisfy constraint: [Member must satisfy enum value set: [A, B]]",
-    );
-    check_validation(
-        Validation::OnDemand(stream()),
-        "Request is invalid. Stream orders under account 123456789012 is in On-Demand mode.",
     );
 }

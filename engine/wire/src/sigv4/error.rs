@@ -122,23 +122,9 @@ impl fmt::Display for SignatureError {
                  header.",
             ),
             Self::IncompleteHeader { missing, has_date, header } => {
-                for name in missing {
-                    write!(f, "Authorization header requires '{name}' parameter. ")?;
-                }
-                if !has_date {
-                    f.write_str(
-                        "Authorization header requires existence of either a 'X-Amz-Date' or a \
-                         'Date' header. ",
-                    )?;
-                }
-                write!(f, "Authorization={header}")
+                write_incomplete_header(missing, *has_date, header, f)
             }
-            Self::IncompleteQuery { missing } => {
-                for name in missing {
-                    write!(f, "AWS query-string parameters must include '{name}'. ")?;
-                }
-                f.write_str("Re-examine the query-string parameters.")
-            }
+            Self::IncompleteQuery { missing } => write_incomplete_query(missing, f),
             Self::Algorithm { algorithm } => {
                 write!(f, "Unsupported AWS 'algorithm': '{algorithm}'.")
             }
@@ -176,21 +162,21 @@ impl fmt::Display for SignatureError {
             Self::HostNotSigned => f.write_str(
                 "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",
             ),
-            Self::Expired { signed_s, oldest_s, now_s } => write!(
-                f,
-                "Signature expired: {} is now earlier than {} ({} - {} min.)",
-                text(*signed_s),
-                text(*oldest_s),
-                text(*now_s),
-                (now_s - oldest_s) / 60,
-            ),
-            Self::NotYetCurrent { signed_s, newest_s, now_s } => write!(
-                f,
-                "Signature not yet current: {} is still later than {} ({} + 5 min.)",
-                text(*signed_s),
-                text(*newest_s),
-                text(*now_s),
-            ),
+            Self::Expired { signed_s, oldest_s, now_s } => {
+                let minutes = (now_s - oldest_s) / 60;
+                let [signed, oldest, now] = [*signed_s, *oldest_s, *now_s].map(text);
+                write!(
+                    f,
+                    "Signature expired: {signed} is now earlier than {oldest} ({now} - {minutes} min.)",
+                )
+            }
+            Self::NotYetCurrent { signed_s, newest_s, now_s } => {
+                let [signed, newest, now] = [*signed_s, *newest_s, *now_s].map(text);
+                write!(
+                    f,
+                    "Signature not yet current: {signed} is still later than {newest} ({now} + 5 min.)",
+                )
+            }
             Self::Mismatch => f.write_str(
                 "The request signature we calculated does not match the signature you provided. \
                  Check your AWS Secret Access Key and signing method. Consult the service \
@@ -198,6 +184,30 @@ impl fmt::Display for SignatureError {
             ),
         }
     }
+}
+
+fn write_incomplete_header(
+    missing: &[&str],
+    has_date: bool,
+    header: &str,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    for name in missing {
+        write!(f, "Authorization header requires '{name}' parameter. ")?;
+    }
+    if !has_date {
+        f.write_str(
+            "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header. ",
+        )?;
+    }
+    write!(f, "Authorization={header}")
+}
+
+fn write_incomplete_query(missing: &[&str], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for name in missing {
+        write!(f, "AWS query-string parameters must include '{name}'. ")?;
+    }
+    f.write_str("Re-examine the query-string parameters.")
 }
 
 fn text(unix_s: u64) -> TimeText {
