@@ -57,11 +57,14 @@ impl ConsumerArn {
     }
 }
 
-/// Region, account and what follows. The partition (`aws`, `aws-cn`) says nothing to us.
+/// Region, account and what follows. Which partition it is (`aws`, `aws-cn`) says nothing to us.
 fn split(text: &str) -> Option<(Region, AccountId, &str)> {
     let mut parts = text.splitn(6, ':');
-    let is_arn = parts.next()? == "arn" && parts.next()?.starts_with("aws");
-    if !is_arn || parts.next()? != "kinesis" {
+    let is_arn = parts.next()? == "arn";
+    let partition = parts.next()?;
+    // It has a region's characters.
+    let is_partition = partition.starts_with("aws") && Region::new(partition).is_some();
+    if !is_arn || !is_partition || parts.next()? != "kinesis" {
         return None;
     }
     Some((Region::new(parts.next()?)?, AccountId::new(parts.next()?)?, parts.next()?))
@@ -111,6 +114,8 @@ mod tests {
         check("arn:aws:kinesis:us-east-1:12345:stream/orders");
         check("arn:aws:dynamodb:us-east-1:123456789012:stream/orders");
         check("arn:aws:kinesis:US:123456789012:stream/orders");
+        check("arn:aws\n:kinesis:us-east-1:123456789012:stream/orders");
+        check("arn:aws\n:kinesis:us-east-1:123456789012:stream/orders/consumer/a:17");
         check("arn:aws:kinesis:us-east-1:123456789012:stream/orders/consumer/a");
         check("arn:aws:kinesis:us-east-1:123456789012:stream/orders/consumer/a:+1");
         check(
