@@ -25,6 +25,15 @@ impl RecordIndex {
         Self(index)
     }
 
+    /// The one behind it. Behind [`RecordIndex::MAX`], which any client can ask for, stands itself.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        match self.0 < Self::MAX.0 {
+            true => Self(self.0 + 1),
+            false => self,
+        }
+    }
+
     /// The number.
     #[must_use]
     pub const fn get(self) -> u64 {

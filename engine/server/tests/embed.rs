@@ -220,6 +220,14 @@ fn iterators_of_all_five_types() {
         check(IteratorType::Latest, 20).await;
         check(IteratorType::AtSequenceNumber(RecordIndex::new(7)), 7).await;
         check(IteratorType::AfterSequenceNumber(RecordIndex::new(7)), 8).await;
+        // What stands in the ending number of a closed shard, and what any client can ask for.
+        let last = RecordIndex::MAX;
+        check(IteratorType::AtSequenceNumber(last), last.get()).await;
+        check(IteratorType::AfterSequenceNumber(last), last.get()).await;
+        let behind = IteratorType::AfterSequenceNumber(last);
+        let iterator = client.shard_iterator(&stream, shard, behind).await.unwrap();
+        let read = client.get_records(&iterator, None).await;
+        assert!(read.is_ok_and(|result| result.records().count() == 0));
         check(IteratorType::AtTimestamp { ms: 0 }, 0).await;
         check(IteratorType::AtTimestamp { ms: early_ms }, 0).await;
         check(IteratorType::AtTimestamp { ms: early_ms + 1 }, 10).await;

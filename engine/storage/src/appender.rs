@@ -94,9 +94,9 @@ fn check_room(log: &LogInner, state: &State, bytes: usize) -> Result<(), AppendE
 
 /// Arrival times never fall, whatever the wall clock does.
 fn tick_arrival(state: &mut State) -> u64 {
-    let wall_ms = clock::wall_ms();
-    if wall_ms > state.arrival_ms || planted(Bug::ArrivalFollowsWallClock) {
-        state.arrival_ms = wall_ms;
+    let believed_ms = state.arrival_clock.tick(clock::wall_ms(), clock::now());
+    if believed_ms > state.arrival_ms || planted(Bug::ArrivalFollowsWallClock) {
+        state.arrival_ms = believed_ms;
     }
     state.arrival_ms
 }
@@ -116,6 +116,13 @@ fn enqueue(state: &mut State, options: &LogOptions, waiter: Waiter) {
     let batch = waiter.batch.clone();
     let mut from = 0;
     while from < batch.records.len() {
+        // Records carry their distance to the frame's base time in 32 bits: a clock that was set
+        // ahead by more than 49 days ends the frame.
+        if let Some(frame) = state.open.back_mut()
+            && batch.arrival_ms.saturating_sub(frame.base_ms) > u64::from(u32::MAX)
+        {
+            frame.closed = true;
+        }
         if state.open.back().is_none_or(|frame| frame.closed) {
             state.open.push_back(open_frame(batch.arrival_ms));
         }

@@ -161,7 +161,7 @@ impl Gather {
         for run in runs {
             let batch = &run.batch;
             let delta_ms = u32::try_from(batch.arrival_ms - base_ms)
-                .expect("a frame is open for far less than 49 days");
+                .expect("a frame is closed where its batches are 49 days apart");
             for record in &batch.records[run.from..run.to] {
                 let key_start = record.key_start as usize;
                 let data_start = record.data_start as usize;

@@ -26,6 +26,7 @@ pub mod stats;
 pub mod table;
 
 mod appender;
+mod arrival;
 mod bytes;
 mod cold;
 mod committer;

@@ -10,6 +10,7 @@ use runtime::file::{self, Access, File, IoError};
 use runtime::local::{Notify, Semaphore};
 use runtime::task;
 
+use crate::arrival::ArrivalClock;
 use crate::catalog::{CatalogClient, CatalogState, SegmentEntry};
 use crate::cold::Cold;
 use crate::committer;
@@ -335,6 +336,7 @@ fn assemble(
         durable_frames: tail.next_frame,
         marked: true,
         arrival_ms: tail.arrival_ms,
+        arrival_clock: ArrivalClock::new(clock::wall_ms(), clock::now()),
         cached_bytes: 0,
         failed: None,
         phase,

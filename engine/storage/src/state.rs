@@ -9,6 +9,7 @@ use runtime::clock::Instant;
 use runtime::file::{File, IoError};
 use runtime::local::{Notify, OneshotSender, Semaphore};
 
+use crate::arrival::ArrivalClock;
 use crate::catalog::SegmentEntry;
 use crate::cold::Cold;
 use crate::error::{AppendError, Damage};
@@ -154,8 +155,9 @@ pub(crate) struct State {
     pub durable_frames: u64,
     /// The newest frame is a mark, a seal, or there is none.
     pub marked: bool,
-    /// The log's arrival clock: highest arrival time given out, Unix ms.
+    /// The highest arrival time given out, Unix ms.
     pub arrival_ms: u64,
+    pub arrival_clock: ArrivalClock,
     pub cached_bytes: usize,
     pub failed: Option<Arc<IoError>>,
     pub phase: Phase,

@@ -47,7 +47,7 @@ pub(crate) async fn locate(
         IteratorType::TrimHorizon => log.shard(slot).horizon,
         IteratorType::Latest => log.shard(slot).durable_index,
         IteratorType::AtSequenceNumber(index) => index.get(),
-        IteratorType::AfterSequenceNumber(index) => index.get() + 1,
+        IteratorType::AfterSequenceNumber(index) => index.next().get(),
         IteratorType::AtTimestamp { ms } => {
             let now_ms = clock::wall_ms();
             if ms > now_ms {
