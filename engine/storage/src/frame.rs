@@ -3,6 +3,7 @@
 //! Pure: it never reads a file or a clock, and never trusts a field before its checksum.
 
 use crate::bytes::{Bytes, read_u16, read_u32, read_u64, write_u16, write_u32, write_u64};
+use crate::catalog::SegmentEntry;
 use crate::shard::ShardKey;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -102,6 +103,21 @@ impl FrameHeader {
     /// Bytes that the frame takes on disk: its content, rounded up to a block.
     pub fn frame_bytes(&self) -> usize {
         self.content_bytes().next_multiple_of(BLOCK_BYTES)
+    }
+
+    /// Whether this is a frame of the segment that the manifest says a file holds, and not of
+    /// another use of it. An earlier life may have abandoned it all the same: whoever has no chain
+    /// to go by must see to it that lives do not fall from frame to frame.
+    pub fn is_of(&self, entry: &SegmentEntry) -> bool {
+        let is_of_kind = match self.kind {
+            FrameKind::Records | FrameKind::Mark | FrameKind::Seal => !entry.clustered,
+            FrameKind::Clustered => entry.clustered,
+            FrameKind::Catalog => false,
+        };
+        is_of_kind
+            && self.log == entry.log
+            && self.segment == entry.first
+            && self.generation == entry.generation
     }
 
     /// Where the payload starts, bytes from the frame's start.

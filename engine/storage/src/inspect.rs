@@ -153,6 +153,7 @@ async fn walk(
         folder,
         log,
         life: state.life,
+        life_min: 0,
         entries: &entries,
         report,
         link: None,

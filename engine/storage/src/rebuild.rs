@@ -41,8 +41,18 @@ pub(crate) struct Around {
     pub before: Option<Vec<Row>>,
     /// The table of the chain's segment just behind it, where that is whole.
     pub behind: Option<Vec<Row>>,
-    /// Number and `previous` of the first frame behind it.
-    pub link: Option<(u64, u64)>,
+    /// The first frame behind it.
+    pub link: Option<Link>,
+    /// That frame's number, where it is known not to be one that was abandoned.
+    pub frames_until: Option<u64>,
+}
+
+/// Where a frame stands in the chain.
+#[derive(Clone, Copy)]
+pub(crate) struct Link {
+    pub number: u64,
+    pub previous: u64,
+    pub life: u32,
 }
 
 /// A table that was built anew.
@@ -68,7 +78,9 @@ pub(crate) async fn rebuild(
         None => (Vec::new(), vec![Between::default()]),
     };
     let has_postings = entry.clustered || footer.is_some_and(|footer| footer.has_postings);
-    let (seen, end) = see(file, entry, footer.as_ref(), has_postings).await?;
+    // Frames of a rewritten segment have numbers of their own.
+    let frames_until = around.frames_until.filter(|_| !entry.clustered).unwrap_or(u64::MAX);
+    let (seen, end) = see(file, entry, footer.as_ref(), has_postings, frames_until).await?;
     let sources = Sources {
         segment: entry.first,
         is_chain: !entry.clustered,
@@ -80,11 +92,15 @@ pub(crate) async fn rebuild(
     };
     let merged = merge::merge(&sources);
     let last_of_rows = merged.rows.iter().map(|row| row.last_arrival_ms).max().unwrap_or(0);
-    let link = around.link.unwrap_or(match entry.clustered {
+    // What an earlier life abandoned may stand at the start of the next segment still.
+    let follows = |link: &Link| link.life >= end.life && link.number >= end.next_frame;
+    let link = around.link.filter(|link| entry.clustered || follows(link));
+    let link = match (link, entry.clustered) {
+        (Some(link), _) => (link.number, link.previous),
         // Who starts from this table meets a missing frame, and says so.
-        true => (0, 0),
-        false => (end.next_frame, end.last_checksum),
-    });
+        (None, true) => (0, 0),
+        (None, false) => (end.next_frame, end.last_checksum),
+    };
     let anew = Footer {
         first: entry.first,
         last: entry.last,
@@ -144,18 +160,22 @@ struct End {
     life: u32,
 }
 
-/// Looks at all frames of the segment.
+/// Looks at all frames of the segment; in the chain, those with numbers below `frames_until`.
 async fn see(
     file: &File,
     entry: &SegmentEntry,
     footer: Option<&Footer>,
     with_postings: bool,
+    frames_until: u64,
 ) -> Result<(Seen, End), IoError> {
     let mut seen = Seen::default();
     let mut end = End::default();
     let all = u32::try_from(entry.bytes).expect("a segment has < 2^32 bytes");
     let walk_end = footer.map_or(all, |footer| footer.frames_end);
     let take = |position: u64, bytes: &[u8], header: &FrameHeader| {
+        if header.number >= frames_until {
+            return;
+        }
         for (part, start) in frame::directory(bytes, header) {
             let part_bytes = &bytes[start..start + part.bytes as usize];
             let records = Records::new(part_bytes, header.base_ms, part.first_index);
@@ -255,6 +275,8 @@ async fn around(log: &LogInner, segment: &Rc<Segment>) -> Result<Around, IoError
         let file = log.segments.file(&behind).await?;
         around.behind = rows_of(&file, behind.entry()).await?;
         around.link = link(&file, behind.entry()).await?;
+        // A sealed segment starts with a frame that was acknowledged.
+        around.frames_until = around.link.map(|link| link.number);
         return Ok(around);
     }
     let live = {
@@ -280,16 +302,18 @@ pub(crate) async fn rows_of(
     tables::read_whole(file, &footer).await
 }
 
-/// Number and `previous` of the first frame of a segment of the chain, if it is whole.
+/// The first frame of a segment of the chain, if it is whole.
 ///
 /// # Errors
 /// The disk's.
-pub(crate) async fn link(file: &File, entry: &SegmentEntry) -> Result<Option<(u64, u64)>, IoError> {
+pub(crate) async fn link(file: &File, entry: &SegmentEntry) -> Result<Option<Link>, IoError> {
     let mut scan = Scan::new(file.clone());
     let Some(bytes) = scan.frame(0).await? else { return Ok(None) };
-    let first = frame::decode(bytes).ok().map(|checked| checked.header).filter(|header| {
-        (header.log, header.segment) == (entry.log, entry.first)
-            && header.generation == entry.generation
-    });
-    Ok(first.map(|header| (header.number, header.previous)))
+    let first = frame::decode(bytes).ok().map(|checked| checked.header);
+    let first = first.filter(|header| header.is_of(entry));
+    let FrameHeader { number, previous, life, .. } = match first {
+        Some(header) => header,
+        None => return Ok(None),
+    };
+    Ok(Some(Link { number, previous, life }))
 }

@@ -9,7 +9,8 @@
 //!
 //! *Evidence* is a whole frame with `durable_frames` above the number that is missing: when that
 //! frame was sealed, the missing one had been acknowledged. What a torn or abandoned write left
-//! behind cannot be evidence, since it was sealed before the missing frame was durable.
+//! behind cannot be evidence, since it was sealed before the missing frame was durable. But it may
+//! stand before the evidence: lives do not fall along a log, and the walk goes on behind it.
 //!
 //! It must never cut silently what was acknowledged, and never take what an earlier life abandoned.
 
@@ -20,7 +21,7 @@ use runtime::file::{File, IoError};
 use crate::catalog::SegmentEntry;
 use crate::committer;
 use crate::error::Damage;
-use crate::frame::{self, BLOCK_BYTES, CheckedHeader, FRAME_BYTES_MAX, FrameKind};
+use crate::frame::{self, BLOCK_BYTES, CheckedHeader, FRAME_BYTES_MAX, FrameHeader};
 use crate::index::{FrameMeta, Part, PartBlocks};
 use crate::options::LogOptions;
 use crate::planted::{Bug, planted};
@@ -109,6 +110,8 @@ struct Walk<'a> {
     /// Which of `segments` the walk is in, and where in it.
     at: usize,
     position: u64,
+    /// Life of the last frame that was taken.
+    life: u32,
     tail: Tail,
     suspects: Suspects,
     scans: Vec<Scan>,
@@ -155,7 +158,7 @@ impl<'a> Walk<'a> {
             doubtful: VecDeque::new(),
         };
         let suspects = Suspects::default();
-        Walk { options, segments, at: 0, position: 0, tail, suspects, scans }
+        Walk { options, segments, at: 0, position: 0, life: 0, tail, suspects, scans }
     }
 
     async fn run(&mut self) -> Result<(), IoError> {
@@ -208,11 +211,11 @@ impl<'a> Walk<'a> {
 
     fn belongs(&self, checked: &CheckedHeader, entry: &SegmentEntry) -> bool {
         let header = &checked.header;
-        let is_of_this_use = header.generation == entry.generation && header.segment == entry.first;
-        header.log == self.options.log
-            && header.life <= self.options.life
-            && (is_of_this_use || planted(Bug::TrustStaleFrame))
-            && matches!(header.kind, FrameKind::Records | FrameKind::Mark | FrameKind::Seal)
+        let FrameHeader { segment, generation, life, .. } = *header;
+        let is_trusted = planted(Bug::TrustStaleFrame)
+            && header.is_of(&SegmentEntry { first: segment, generation, ..*entry });
+        let is_abandoned = life < self.life && !planted(Bug::IgnoreChain);
+        (header.is_of(entry) && !is_abandoned || is_trusted) && life <= self.options.life
     }
 
     async fn expected_starts_next(&mut self) -> Result<bool, IoError> {
@@ -281,6 +284,7 @@ impl<'a> Walk<'a> {
         segment.evicted_frames = segment.index.frames.len();
         self.tail.next_frame = header.number + 1;
         self.tail.last_checksum = checked.checksum;
+        self.life = header.life;
         self.doubt(&checked);
         Ok(())
     }
@@ -329,7 +333,8 @@ impl<'a> Walk<'a> {
             return Ok(None);
         }
         let missing = self.tail.next_frame;
-        let mut first = None;
+        let mut first: Option<(usize, u64, CheckedHeader)> = None;
+        let mut before = None;
         let mut from = self.position;
         let last = self.segments.len().min(self.at + 1 + EVIDENCE_SEGMENTS);
         for at in self.at..last {
@@ -340,8 +345,11 @@ impl<'a> Walk<'a> {
                     from += BLOCK_BYTES as u64;
                     continue;
                 };
+                let place = (at, from, checked);
                 from += checked.header.frame_bytes() as u64;
-                let place = first.get_or_insert((at, from - frame_bytes(&checked), checked));
+                first = first.filter(|(.., first)| !is_abandoned(first, before, &checked));
+                let place = first.get_or_insert(place);
+                before = Some(checked);
                 if checked.header.durable_frames > missing {
                     return Ok(Some(*place));
                 }
@@ -442,12 +450,22 @@ fn remember_damage(segment: &mut LiveSegment, shards: &Shards, is_nameless: bool
     }
 }
 
+/// Whether `first`, a whole frame behind a broken one, was abandoned by an earlier life, as far as a
+/// whole frame further behind tells: that has its number or a lower one, or is of a later life and
+/// not chained to the frame that was found `before` it.
+pub(crate) fn is_abandoned(
+    first: &CheckedHeader,
+    before: Option<CheckedHeader>,
+    next: &CheckedHeader,
+) -> bool {
+    let is_chained = before.is_some_and(|before| {
+        next.header.number == before.header.number + 1 && next.header.previous == before.checksum
+    });
+    next.header.number <= first.header.number || next.header.life > first.header.life && !is_chained
+}
+
 /// Bytes behind a frame in which a frame must stand that was sealed when it was durable: itself,
 /// and what can have been in flight when it became durable.
 fn window_bytes(options: &LogOptions) -> u64 {
     (FRAME_BYTES_MAX + options.write_depth * options.frame_bytes + FRAME_BYTES_MAX) as u64
-}
-
-fn frame_bytes(checked: &CheckedHeader) -> u64 {
-    checked.header.frame_bytes() as u64
 }

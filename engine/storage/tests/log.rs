@@ -15,6 +15,8 @@ use storage::options::LogOptions;
 use storage::shard::{ShardKey, ShardSlot};
 use storage::{Append, AppendRecord, Log};
 
+#[path = "log/abandoned.rs"]
+mod abandoned;
 #[path = "log/cold.rs"]
 mod cold;
 #[path = "log/rotten_tables.rs"]

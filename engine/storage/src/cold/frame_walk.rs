@@ -27,8 +27,27 @@ struct Walk<'a> {
     carry_position: u64,
 }
 
-/// Gives every whole frame of the segment to `take`, with its position; returns the positions of what is no whole
-/// frame of it.
+/// The last frame that was taken.
+#[derive(Clone, Copy, Default)]
+struct Last {
+    life: u32,
+    next_number: u64,
+}
+
+impl Last {
+    fn behind(header: &FrameHeader) -> Last {
+        Last { life: header.life, next_number: header.number + 1 }
+    }
+
+    /// Neither lives nor numbers fall along a log. What an earlier life abandoned behind its end
+    /// stands behind the next life's seal.
+    fn may_precede(self, header: &FrameHeader) -> bool {
+        header.life >= self.life && header.number >= self.next_number
+    }
+}
+
+/// Gives every whole frame of the segment to `take`, with its position; returns the positions of
+/// what is no whole frame of it. What an earlier life abandoned is none.
 ///
 /// # Errors
 /// The disk's.
@@ -49,20 +68,18 @@ pub(crate) async fn walk(
     };
     let mut damaged: Vec<u64> = Vec::new();
     let mut is_lost = false;
+    let mut last = Last::default();
     loop {
         let position = walk.carry_position + walk.walked as u64;
         if position >= walk.end {
             return Ok(damaged);
         }
         let bytes = &walk.carry[walk.walked..];
-        let belongs = |header: &FrameHeader| {
-            header.segment == entry.first
-                && header.generation == entry.generation
-                && header.log == entry.log
-        };
+        let belongs = |header: &FrameHeader| header.is_of(entry) && last.may_precede(header);
         let (walked, is_whole) = match frame::decode(bytes) {
             Ok(checked) if belongs(&checked.header) => {
                 take(position, bytes, &checked.header);
+                last = Last::behind(&checked.header);
                 (checked.header.frame_bytes(), true)
             }
             Err(Defect::Header | Defect::Cut { .. }) if walk.has_more() => {

@@ -3,7 +3,7 @@
 use runtime::file::{self, Access, File, IoError, IoErrorKind};
 
 use crate::catalog::SegmentEntry;
-use crate::frame::{self, BLOCK_BYTES, CheckedHeader, Defect, FrameHeader, FrameKind};
+use crate::frame::{self, BLOCK_BYTES, CheckedHeader, Defect, FrameHeader};
 use crate::pool;
 use crate::recovery::scan::Scan;
 use crate::shard::ShardKey;
@@ -69,7 +69,8 @@ pub(super) enum Look {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Owner {
     pub life: u32,
-    pub clustered: bool,
+    /// Life of the frame before: lower ones were abandoned. 0 where it is not known.
+    pub life_min: u32,
 }
 
 impl Opened {
@@ -136,16 +137,7 @@ impl Opened {
 }
 
 fn belongs(header: &FrameHeader, entry: &SegmentEntry, owner: Owner) -> bool {
-    let is_of_kind = match header.kind {
-        FrameKind::Records | FrameKind::Mark | FrameKind::Seal => !owner.clustered,
-        FrameKind::Clustered => owner.clustered,
-        FrameKind::Catalog => false,
-    };
-    is_of_kind
-        && header.log == entry.log
-        && header.segment == entry.first
-        && header.generation == entry.generation
-        && header.life <= owner.life
+    header.is_of(entry) && (owner.life_min..=owner.life).contains(&header.life)
 }
 
 /// Whether the directory of a whole frame describes its payload.

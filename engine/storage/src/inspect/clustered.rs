@@ -15,7 +15,7 @@ use crate::shard::ShardKey;
 impl LogWalk<'_, '_> {
     pub(super) async fn clustered(&mut self, opened: &mut Opened) -> Result<(), IoError> {
         let entry = opened.entry;
-        let owner = Owner { life: self.life, clustered: true };
+        let owner = Owner { life: self.life, life_min: 0 };
         let footer = match last_block(&opened.file, &entry).await? {
             LastBlock::Footer(footer) => Some(footer),
             LastBlock::Unsealed | LastBlock::Damaged => None,

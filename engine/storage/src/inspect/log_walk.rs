@@ -18,6 +18,7 @@ use super::suspects::Suspects;
 use super::table_check::{LastBlock, TableSeen, last_block, read_table};
 use crate::catalog::SegmentEntry;
 use crate::frame::{self, BLOCK_BYTES, CheckedHeader, DirectoryEntry};
+use crate::recovery::is_abandoned;
 use crate::shard::ShardKey;
 use crate::table::{Footer, Row};
 
@@ -29,6 +30,8 @@ pub(super) struct LogWalk<'a, 'b> {
     pub(super) folder: &'a Path,
     pub(super) log: u16,
     pub(super) life: u32,
+    /// Life of the last frame of the chain that was taken.
+    pub(super) life_min: u32,
     /// The manifest's entries of the log, in order.
     pub(super) entries: &'a [SegmentEntry],
     pub(super) report: &'a mut Report<'b>,
@@ -62,8 +65,8 @@ enum Onward {
 }
 
 impl LogWalk<'_, '_> {
-    fn owner(&self, clustered: bool) -> Owner {
-        Owner { life: self.life, clustered }
+    fn owner(&self) -> Owner {
+        Owner { life: self.life, life_min: self.life_min }
     }
 
     /// Walks the entries `at..to`.
@@ -182,7 +185,7 @@ impl LogWalk<'_, '_> {
         };
         let was_ended = self.has_ended;
         while !self.has_ended && position < end.unwrap_or(entry.bytes) {
-            let owner = self.owner(false);
+            let owner = self.owner();
             match opened.look(owner, position, self.link).await? {
                 Look::Expected(checked) => {
                     self.take(opened, position, &checked, &table, &mut counted).await?;
@@ -240,6 +243,9 @@ impl LogWalk<'_, '_> {
         let header = checked.header;
         let entry = opened.entry;
         self.link = Some(Link::behind(checked));
+        if !entry.clustered {
+            self.life_min = header.life;
+        }
         counted.frames += 1;
         counted.records += u64::from(header.record_count);
         self.report.frame(FrameSeen { header, position });
@@ -301,7 +307,7 @@ impl LogWalk<'_, '_> {
         let behind =
             header.map_or(BLOCK_BYTES as u64, |checked| checked.header.frame_bytes() as u64);
         let behind = position + behind;
-        let owner = self.owner(false);
+        let owner = self.owner();
         let missing = self.link.map(|link| link.number);
         if end.is_none() {
             if self.next_segment_starts(at).await? {
@@ -352,7 +358,7 @@ impl LogWalk<'_, '_> {
         let (Some(mut next), Some(link)) = (open(self.folder, entry).await?, self.link) else {
             return Ok(false);
         };
-        let look = next.look(self.owner(false), 0, Some(link)).await?;
+        let look = next.look(self.owner(), 0, Some(link)).await?;
         Ok(!matches!(look, Look::Other { wrong: Wrong::FrameHeader | Wrong::FrameChain, .. }))
     }
 
@@ -363,9 +369,10 @@ impl LogWalk<'_, '_> {
         from: u64,
     ) -> Result<Option<(usize, u64, CheckedHeader)>, IoError> {
         let missing = self.link.map(|link| link.number);
-        let owner = self.owner(false);
+        let owner = self.owner();
         let last = self.entries.len().min(at + 1 + WITNESS_SEGMENTS);
-        let mut first = None;
+        let mut first: Option<(usize, u64, CheckedHeader)> = None;
+        let mut before = None;
         let mut from = from;
         for behind in at..last {
             let entry = self.entries[behind];
@@ -373,7 +380,9 @@ impl LogWalk<'_, '_> {
             while let Some((position, checked)) =
                 segment.next_whole(owner, from, entry.bytes, missing).await?
             {
+                first = first.filter(|(.., first)| !is_abandoned(first, before, &checked));
                 let first = *first.get_or_insert((behind, position, checked));
+                before = Some(checked);
                 if checked.header.durable_frames > missing.unwrap_or(0) {
                     return Ok(Some(first));
                 }

@@ -11,7 +11,7 @@ use runtime::task;
 
 use crate::catalog::SegmentEntry;
 use crate::cluster::Gathering;
-use crate::frame::{self, BLOCK_BYTES, FrameHeader, FrameKind};
+use crate::frame::{self, BLOCK_BYTES};
 use crate::planted::{Bug, planted};
 
 /// Read at a time, bytes.
@@ -103,21 +103,9 @@ fn add(bytes: &[u8], entry: &SegmentEntry, gathering: &mut Gathering) -> bool {
     };
     let Some(checked) = decoded else { return false };
     let header = &checked.header;
-    if !belongs(header, entry) {
+    if !header.is_of(entry) {
         return false;
     }
     gathering.add_frame(bytes, header);
     true
-}
-
-fn belongs(header: &FrameHeader, entry: &SegmentEntry) -> bool {
-    let is_kind = match header.kind {
-        FrameKind::Records | FrameKind::Mark | FrameKind::Seal => !entry.clustered,
-        FrameKind::Clustered => entry.clustered,
-        FrameKind::Catalog => false,
-    };
-    is_kind
-        && header.log == entry.log
-        && header.segment == entry.first
-        && header.generation == entry.generation
 }
