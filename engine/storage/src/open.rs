@@ -225,7 +225,8 @@ async fn behind_rewritten(
         let is_adjacent = at.checked_sub(1).map_or(0, |at| entries[at].last + 1) == entry.first;
         let earlier = std::mem::take(&mut base.rows);
         let (before, far) = if is_adjacent { (Some(earlier), None) } else { (None, Some(earlier)) };
-        let mut around = Around { before, ..Around::default() };
+        let has_nameless_damage = base.has_nameless_damage;
+        let mut around = Around { before, has_nameless_damage, ..Around::default() };
         if let Some(behind) = entries.get(at + 1).filter(|behind| !behind.clustered) {
             let file = file::open(&pool.path(behind.file), pool::access(options)).await?;
             around.link = rebuild::link(&file, behind).await?;

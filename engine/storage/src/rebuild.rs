@@ -39,6 +39,8 @@ mod merge;
 pub(crate) struct Around {
     /// The table of the segment just before it, where that is whole; empty before the first.
     pub before: Option<Vec<Row>>,
+    /// What that table's footer says.
+    pub has_nameless_damage: bool,
     /// The table of the chain's segment just behind it, where that is whole.
     pub behind: Option<Vec<Row>>,
     /// The first frame behind it.
@@ -113,6 +115,9 @@ pub(crate) async fn rebuild(
         last_checksum: footer.map_or(link.1, |footer| footer.last_checksum),
         arrival_ms: footer.map_or(end.arrival_ms.max(last_of_rows), |footer| footer.arrival_ms),
         life: footer.map_or(end.life, |footer| footer.life),
+        // Where the footer is lost, damaged frames may have made it say so.
+        has_nameless_damage: footer
+            .map_or(around.has_nameless_damage || seen.has_holes, |it| it.has_nameless_damage),
         seed: random::seed(),
         ..Footer::default()
     };
@@ -235,7 +240,7 @@ pub(crate) async fn mend(log: &LogInner, segment: &Rc<Segment>) -> Result<bool, 
     }
     let file = log.segments.file(segment).await?;
     let entry = segment.entry();
-    if let Some(footer) = whole_table(&file, entry).await? {
+    if let Some((footer, _)) = whole_table(&file, entry).await? {
         segment.set_shape(Some(Shape::of(&footer)));
         segment.set_table_state(TableState::Whole);
         return Ok(true);
@@ -245,7 +250,7 @@ pub(crate) async fn mend(log: &LogInner, segment: &Rc<Segment>) -> Result<bool, 
         // Else silent shards would be forgotten, should this be the newest whole table.
         rebuild(&file, entry, &around).await?;
     }
-    let Some(footer) = whole_table(&file, entry).await? else {
+    let Some((footer, _)) = whole_table(&file, entry).await? else {
         segment.set_table_state(TableState::Lost);
         return Ok(false);
     };
@@ -255,9 +260,13 @@ pub(crate) async fn mend(log: &LogInner, segment: &Rc<Segment>) -> Result<bool, 
     Ok(true)
 }
 
-async fn whole_table(file: &File, entry: &SegmentEntry) -> Result<Option<Footer>, IoError> {
+/// The footer and all rows of a table, if it is whole.
+async fn whole_table(
+    file: &File,
+    entry: &SegmentEntry,
+) -> Result<Option<(Footer, Vec<Row>)>, IoError> {
     let Some(footer) = tables::read_footer(file, entry).await? else { return Ok(None) };
-    Ok(tables::read_whole(file, &footer).await?.map(|_| footer))
+    Ok(tables::read_whole(file, &footer).await?.map(|rows| (footer, rows)))
 }
 
 async fn around(log: &LogInner, segment: &Rc<Segment>) -> Result<Around, IoError> {
@@ -268,12 +277,15 @@ async fn around(log: &LogInner, segment: &Rc<Segment>) -> Result<Around, IoError
         around.before = Some(Vec::new());
     } else if let Some(before) = before.filter(|before| before.entry().last + 1 == entry.first) {
         let file = log.segments.file(&before).await?;
-        around.before = rows_of(&file, before.entry()).await?;
+        if let Some((footer, rows)) = whole_table(&file, before.entry()).await? {
+            around.before = Some(rows);
+            around.has_nameless_damage = footer.has_nameless_damage;
+        }
     }
     let behind = log.segments.at(entry.last + 1).filter(|behind| !behind.entry().clustered);
     if let Some(behind) = behind {
         let file = log.segments.file(&behind).await?;
-        around.behind = rows_of(&file, behind.entry()).await?;
+        around.behind = whole_table(&file, behind.entry()).await?.map(|(_, rows)| rows);
         around.link = link(&file, behind.entry()).await?;
         // A sealed segment starts with a frame that was acknowledged.
         around.frames_until = around.link.map(|link| link.number);
@@ -288,18 +300,6 @@ async fn around(log: &LogInner, segment: &Rc<Segment>) -> Result<Around, IoError
         around.link = link(&file, &behind).await?;
     }
     Ok(around)
-}
-
-/// All rows of a table, if it is whole.
-///
-/// # Errors
-/// The disk's.
-pub(crate) async fn rows_of(
-    file: &File,
-    entry: &SegmentEntry,
-) -> Result<Option<Vec<Row>>, IoError> {
-    let Some(footer) = tables::read_footer(file, entry).await? else { return Ok(None) };
-    tables::read_whole(file, &footer).await
 }
 
 /// The first frame of a segment of the chain, if it is whole.

@@ -97,6 +97,7 @@ impl Output {
             next_frame: chain.next_frame,
             last_checksum: chain.last_checksum,
             arrival_ms: chain.arrival_ms,
+            has_nameless_damage: chain.has_nameless_damage,
             life,
             seed: runtime::random::seed(),
             ..Footer::default()

@@ -46,6 +46,44 @@ fn an_older_table_that_rots_is_rebuilt_when_a_reader_comes_there() {
     });
 }
 
+/// Has a footer say that a damaged frame before its end may be of shards without a row.
+fn set_nameless(path: &Path) {
+    let mut bytes = std::fs::read(path).unwrap();
+    let start = bytes.len() - BLOCK_BYTES as usize;
+    let footer = &mut bytes[start..];
+    footer[38] |= 4;
+    let checksum = xxhash_rust::xxh3::xxh3_64(&footer[16..128]);
+    footer[8..16].copy_from_slice(&checksum.to_le_bytes());
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn tables_that_are_built_anew_still_say_that_damage_was_nameless() {
+    on_core("rotten-nameless", async |directory| {
+        let (log, _) = open_with(&directory, uncached).await;
+        fill_many(&log).await;
+        log.shutdown().await;
+        let sealed = sealed_files(&directory).await;
+        sealed.iter().for_each(|(path, _)| set_nameless(path));
+        rot(&sealed[1].0, u64::from(sealed[1].1.rows_position) + 100);
+        let (log, _) = open_with(&directory, uncached).await;
+        check_shards(&log).await;
+        assert_eq!(log.stats().rebuilt_tables, 1);
+        log.shutdown().await;
+        // Readers have the segments ordered by shard.
+        let (log, _) = open_with(&directory, uncached).await;
+        check_shards(&log).await;
+        log.shutdown().await;
+        let newest = sealed.last().unwrap().1.first;
+        let anew = sealed_files(&directory).await;
+        let anew: Vec<&Footer> = anew.iter().map(|(_, footer)| footer).collect();
+        assert!(anew.iter().any(|footer| footer.clustered));
+        for footer in anew.into_iter().filter(|footer| footer.last <= newest) {
+            assert!(footer.has_nameless_damage, "{footer:?}");
+        }
+    });
+}
+
 #[test]
 fn a_rewritten_segments_table_that_rots_is_rebuilt_too() {
     on_core("rotten-rewritten", async |directory| {
