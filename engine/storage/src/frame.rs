@@ -173,7 +173,7 @@ pub fn write_directory_entry(frame: &mut [u8], ordinal: usize, entry: &Directory
 pub enum Defect {
     /// No frame starts here: the magic or the header checksum is wrong.
     Header,
-    /// The header is right, the directory's checksum is not.
+    /// The header is right; the directory's checksum is not, or its sums are not the header's.
     Directory,
     /// Header and directory are right, the payload's checksum is not.
     Payload,
@@ -242,10 +242,20 @@ pub fn decode(bytes: &[u8]) -> Result<CheckedHeader, Defect> {
     Ok(checked)
 }
 
-/// Whether the directory of a frame with a right header has its checksum and adds up.
+/// Whether the directory of a frame with a right header has its checksum and adds up to the header's
+/// records and payload: parts can be taken by it without another look.
 pub fn directory_is_right(bytes: &[u8], header: &FrameHeader) -> bool {
     let directory = &bytes[HEADER_BYTES..header.payload_start()];
-    xxh3_64(directory) == read_u64(bytes, 88)
+    xxh3_64(directory) == read_u64(bytes, 88) && adds_up(directory, header)
+}
+
+fn adds_up(directory: &[u8], header: &FrameHeader) -> bool {
+    let (mut records, mut part_bytes) = (0_u64, 0_u64);
+    for entry in directory.chunks_exact(DIRECTORY_ENTRY_BYTES).map(decode_entry) {
+        records += u64::from(entry.count);
+        part_bytes += u64::from(entry.bytes);
+    }
+    records == u64::from(header.record_count) && part_bytes == u64::from(header.payload_bytes)
 }
 
 /// The entries of a directory that was found right, each with the start of its part in the payload.
@@ -330,6 +340,23 @@ mod tests {
             };
             assert_eq!(decode(&damaged), Err(expected), "byte {at}");
         }
+    }
+
+    #[test]
+    fn a_directory_that_does_not_add_up_is_a_defect_whatever_its_checksum() {
+        let (frame, header) = sample();
+        let check = |count: u32, bytes: u32, expected: Result<(), Defect>| {
+            let mut forged = frame.clone();
+            let entry = DirectoryEntry { key: ShardKey(9), first_index: 100, count, bytes };
+            write_directory_entry(&mut forged, 0, &entry);
+            seal(&mut forged, &header);
+            assert_eq!(decode(&forged).map(drop), expected, "{count} records, {bytes} bytes");
+        };
+        check(1, 20, Ok(()));
+        check(2, 20, Err(Defect::Directory));
+        check(1, 21, Err(Defect::Directory));
+        check(1, u32::MAX, Err(Defect::Directory));
+        check(1, 0_u32.wrapping_sub(20), Err(Defect::Directory));
     }
 
     #[test]

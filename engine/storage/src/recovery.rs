@@ -335,7 +335,7 @@ impl<'a> Walk<'a> {
         let missing = self.tail.next_frame;
         let mut first: Option<(usize, u64, CheckedHeader)> = None;
         let mut before = None;
-        let mut from = self.position;
+        let mut from = self.position + self.broken_bytes().await?;
         let last = self.segments.len().min(self.at + 1 + EVIDENCE_SEGMENTS);
         for at in self.at..last {
             let end = self.segments[at].entry.bytes.min(from + window_bytes(self.options));
@@ -357,6 +357,19 @@ impl<'a> Walk<'a> {
             from = 0;
         }
         Ok(None)
+    }
+
+    /// Bytes at the walk's place that the broken frame is known to take: those are not searched for
+    /// frames, since clients say what stands in them. 0 where its header is not whole.
+    async fn broken_bytes(&mut self) -> Result<u64, IoError> {
+        let entry = self.segments[self.at].entry;
+        let Some(bytes) = self.scans[self.at].frame(self.position).await? else { return Ok(0) };
+        let broken = frame::decode_header(bytes).filter(|checked| {
+            self.belongs(checked, &entry)
+                && checked.header.number == self.tail.next_frame
+                && checked.header.previous == self.tail.last_checksum
+        });
+        Ok(broken.map_or(0, |checked| checked.header.frame_bytes() as u64))
     }
 
     /// Notes the damage from the walk's place up to the frame `next`, which stands at `next_place`.

@@ -182,7 +182,6 @@ fn wrong_name(wrong: &Wrong) -> &'static str {
         Wrong::FrameDirectory => "frame_directory",
         Wrong::FramePayload => "frame_payload",
         Wrong::FrameChain => "frame_chain",
-        Wrong::FrameContent => "frame_content",
         Wrong::IndexGap => "index_gap",
         Wrong::TableFooter => "table_footer",
         Wrong::TableBlocks { .. } => "table_blocks",

@@ -96,7 +96,6 @@ impl Opened {
         let is_expected = link.is_none_or(|link| link == Link::before(&checked));
         let wrong = match frame::decode(bytes) {
             Ok(_) if !is_expected => Wrong::FrameChain,
-            Ok(_) if !adds_up(bytes, &checked.header) => Wrong::FrameContent,
             Ok(_) => return Ok(Look::Expected(checked)),
             Err(Defect::Directory) => Wrong::FrameDirectory,
             Err(Defect::Payload) => Wrong::FramePayload,
@@ -138,14 +137,4 @@ impl Opened {
 
 fn belongs(header: &FrameHeader, entry: &SegmentEntry, owner: Owner) -> bool {
     header.is_of(entry) && (owner.life_min..=owner.life).contains(&header.life)
-}
-
-/// Whether the directory of a whole frame describes its payload.
-fn adds_up(bytes: &[u8], header: &FrameHeader) -> bool {
-    let (mut records, mut part_bytes) = (0_u64, 0_u64);
-    for (entry, _) in frame::directory(bytes, header) {
-        records += u64::from(entry.count);
-        part_bytes += u64::from(entry.bytes);
-    }
-    records == u64::from(header.record_count) && part_bytes == u64::from(header.payload_bytes)
 }

@@ -138,8 +138,6 @@ pub enum Wrong {
     FramePayload,
     /// A whole frame that does not follow the one before, where one was acknowledged.
     FrameChain,
-    /// A frame that is whole and does not add up: nothing but our own bug writes one.
-    FrameContent,
     /// A shard's records go on at another index, and nothing that was found explains it.
     IndexGap,
     /// The last block of a sealed segment.
@@ -227,7 +225,6 @@ impl fmt::Display for Wrong {
             Wrong::FrameChain => {
                 write!(f, "a frame stands here that does not follow the one before")
             }
-            Wrong::FrameContent => write!(f, "a whole frame does not add up"),
             Wrong::IndexGap => write!(f, "records are missing before this frame"),
             Wrong::TableFooter => write!(f, "the footer of the table is damaged"),
             Wrong::TableBlocks { region, count } => {

@@ -155,6 +155,35 @@ fn recovery_does_not_go_on_at_what_an_earlier_life_abandoned() {
 }
 
 #[test]
+fn a_frame_in_a_torn_records_data_is_no_evidence() {
+    on_core("forged", async |directory| {
+        let (log, _) = open(&directory).await;
+        let slot = log.open_shard(ShardKey(1), DAY_MS);
+        append(&log, batch(slot, 0, 10, 10)).await;
+        append(&log, batch(slot, 10, 11, 40_000)).await;
+    });
+    let path = directory("forged").join("segments/000-00000000.seg");
+    let frames = frames(&path);
+    let (position, torn) = *frames.iter().rfind(|(_, it)| it.kind == FrameKind::Records).unwrap();
+    assert!(torn.payload_bytes > 40_000);
+    // Nothing behind the frame has landed, and of itself all but a sector. What a client had sent
+    // looks like a frame that knows of later ones.
+    write(&path, position + torn.frame_bytes() as u64, &[0; 3 * BLOCK_BYTES as usize]);
+    rot(&path, position + 3 * BLOCK_BYTES);
+    let mut forged = abandoned(&torn, torn.number + 9, ShardKey(2), 0);
+    let header = frame::decode_header(&forged).unwrap().header;
+    frame::seal(&mut forged, &FrameHeader { durable_frames: torn.number + 8, ..header });
+    write(&path, position + 2 * BLOCK_BYTES, &forged);
+    in_next_life("forged", async |directory| {
+        let (log, recovered) = open(&directory).await;
+        assert_eq!(recovered.damage, []);
+        assert!(log.find_shard(ShardKey(2)).is_none(), "nobody has written to it");
+        check_all(&log, log.find_shard(ShardKey(1)).unwrap(), 10).await;
+        log.shutdown().await;
+    });
+}
+
+#[test]
 fn an_inspection_does_not_go_on_there_either() {
     let (position, _) = make_broken_end("abandoned-inspect");
     let findings = in_next_life("abandoned-inspect", async |directory| {
