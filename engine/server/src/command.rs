@@ -25,8 +25,8 @@ pub(crate) struct ShardAddress {
 
 /// A request to a core.
 pub(crate) enum Command {
-    /// Finds or makes the shards of a stream that this core owns.
-    OpenStream { stream: Stream, reply: ReplySender<()> },
+    /// Finds the shards that this core owns of a stream, or makes them where the stream is new.
+    OpenStream { stream: Stream, is_new: bool, reply: ReplySender<()> },
     /// Forgets the shards of a stream that was durably deleted. Answers how many the logs knew.
     ForgetStream { deleted: DeletedStream, reply: ReplySender<usize> },
     /// Where a reader starts.

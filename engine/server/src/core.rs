@@ -173,8 +173,8 @@ async fn serve_commands(owner: Rc<Owner>, mut commands: Receiver<Command>) {
 
 fn dispatch(owner: &Rc<Owner>, command: Command, permit: Permit) {
     match command {
-        Command::OpenStream { stream, reply } => {
-            open_stream(owner, &stream);
+        Command::OpenStream { stream, is_new, reply } => {
+            open_stream(owner, &stream, is_new);
             reply.send(());
         }
         Command::ForgetStream { deleted, reply } => reply.send(forget_stream(owner, deleted)),
@@ -210,8 +210,8 @@ fn dispatch(owner: &Rc<Owner>, command: Command, permit: Permit) {
     }
 }
 
-/// Finds or makes the shards of a stream that this core owns.
-fn open_stream(owner: &Owner, stream: &Stream) {
+/// Finds the shards that this core owns of a stream, or makes them where it is new.
+fn open_stream(owner: &Owner, stream: &Stream, is_new: bool) {
     let placement = owner.placement;
     let number = stream.number();
     let now_ns = clock::now().as_nanos();
@@ -227,7 +227,11 @@ fn open_stream(owner: &Owner, stream: &Stream) {
         let opened = match &owner.logs[ordinal].log {
             None => OwnedShard::new(None, true, rates, now_ns),
             Some(log) => {
-                let slot = log.open_shard(shard_key(number, shard.index), retention_ms);
+                let key = shard_key(number, shard.index);
+                let slot = match is_new {
+                    true => log.create_shard(key, retention_ms),
+                    false => log.open_shard(key, retention_ms),
+                };
                 let refused = log.append_refusal(slot).is_some();
                 OwnedShard::new(Some(slot), refused, rates, now_ns)
             }

@@ -76,7 +76,7 @@ impl Registry {
         let StoredStreams { streams, deleted, next_number } = stored;
         let mut by_name = BTreeMap::new();
         for stream in streams {
-            open_everywhere(&cores, &stream).await?;
+            open_everywhere(&cores, &stream, false).await?;
             let status = StreamStatus::Active;
             by_name.insert(stream.name().clone(), StreamDescription { stream, status });
         }
@@ -113,7 +113,7 @@ impl Registry {
     ) -> Result<Stream, ApiError> {
         let stream = self.begin_creation(name, shard_count, options)?;
         let created = match self.catalog.commit(stored::creation(&stream)).await {
-            Ok(()) => open_everywhere(&self.cores, &stream).await.is_ok(),
+            Ok(()) => open_everywhere(&self.cores, &stream, true).await.is_ok(),
             Err(_) => false,
         };
         let mut streams = self.streams.borrow_mut();
@@ -244,10 +244,14 @@ pub(crate) async fn serve(
     }
 }
 
-async fn open_everywhere(cores: &[CoreDoor], stream: &Stream) -> Result<(), EndedCore> {
+async fn open_everywhere(
+    cores: &[CoreDoor],
+    stream: &Stream,
+    is_new: bool,
+) -> Result<(), EndedCore> {
     for (core, door) in cores.iter().enumerate() {
         let (reply, opened) = mesh::reply();
-        let command = Command::OpenStream { stream: stream.clone(), reply };
+        let command = Command::OpenStream { stream: stream.clone(), is_new, reply };
         door.commands.send(command).await.map_err(|_| EndedCore(core))?;
         opened.await.map_err(|_| EndedCore(core))?;
     }

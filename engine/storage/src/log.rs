@@ -71,9 +71,10 @@ impl Log {
         Ok((Log { inner }, recovered))
     }
 
-    /// The slot of a shard; a new shard starts empty. Its retention is set to `retention_ms`. Where
-    /// a damaged frame does not say whose records it held, a shard that the log does not know is
-    /// refused as damaged: all that was acknowledged of it may have stood there.
+    /// The slot of a shard that may have existed in an earlier life; one that the log does not know
+    /// starts empty. Its retention is set to `retention_ms`. Where a damaged frame does not say
+    /// whose records it held, a shard that the log does not know is refused as damaged: all that was
+    /// acknowledged of it may have stood there.
     pub fn open_shard(&self, key: ShardKey, retention_ms: u64) -> ShardSlot {
         let slot = {
             let mut state = self.inner.state.borrow_mut();
@@ -82,6 +83,19 @@ impl Log {
             let slot = state.shards.find_or_create(key, retention_ms);
             state.shards.get_mut(slot).damaged |= is_suspect;
             slot
+        };
+        self.set_retention(slot, retention_ms);
+        slot
+    }
+
+    /// The slot of a shard that was made just now: no damage can concern it. It starts empty.
+    ///
+    /// Panics if the log knows it.
+    pub fn create_shard(&self, key: ShardKey, retention_ms: u64) -> ShardSlot {
+        let slot = {
+            let mut state = self.inner.state.borrow_mut();
+            assert!(state.shards.find(key).is_none(), "the key of a new shard is new");
+            state.shards.find_or_create(key, retention_ms)
         };
         self.set_retention(slot, retention_ms);
         slot

@@ -85,6 +85,22 @@ fn tables_that_are_built_anew_still_say_that_damage_was_nameless() {
 }
 
 #[test]
+fn nameless_damage_does_not_concern_a_shard_that_is_made_afterwards() {
+    on_core("rotten-new-shard", async |directory| {
+        let (log, _) = open_with(&directory, uncached).await;
+        fill_many(&log).await;
+        log.shutdown().await;
+        sealed_files(&directory).await.iter().for_each(|(path, _)| set_nameless(path));
+        let (log, _) = open_with(&directory, uncached).await;
+        let unknown = log.open_shard(ShardKey(900_000), DAY_MS);
+        let made = log.create_shard(ShardKey(900_001), DAY_MS);
+        assert!(log.append_refusal(unknown).is_some());
+        assert!(log.append_refusal(made).is_none());
+        log.shutdown().await;
+    });
+}
+
+#[test]
 fn a_rewritten_segments_table_that_rots_is_rebuilt_too() {
     on_core("rotten-rewritten", async |directory| {
         let (log, _) = open_with(&directory, uncached).await;
