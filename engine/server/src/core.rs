@@ -112,6 +112,7 @@ fn describe(
         Err(
             error @ (OpenError::ManifestDamaged(_)
             | OpenError::ManifestBehind { .. }
+            | OpenError::Misread { .. }
             | OpenError::TableDamaged { .. }),
         ) => {
             report.refusal = Some(error.to_string());

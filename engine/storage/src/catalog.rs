@@ -148,6 +148,11 @@ pub enum CatalogError {
     Unreadable(Unreadable),
     /// No frame of either file is whole, and the folder is not a new one.
     Lost,
+    /// The last frame is not whole when it is read again. Nothing was written.
+    Misread {
+        /// Where it starts, bytes.
+        position: u64,
+    },
     /// A write, flush or other operation failed. The catalog acknowledges nothing more.
     Io(Arc<IoError>),
     /// The commit is too large.
@@ -178,6 +183,7 @@ impl CatalogError {
             CatalogError::Full { .. } => true,
             CatalogError::Unreadable(_)
             | CatalogError::Lost
+            | CatalogError::Misread { .. }
             | CatalogError::TooLarge { .. }
             | CatalogError::Closed => false,
         }
@@ -205,6 +211,11 @@ impl fmt::Display for CatalogError {
                 "neither catalog-a nor catalog-b holds anything that is whole, or both are of a \
                  later version. No log of this folder can be served, and nothing was written or \
                  removed; restore the files",
+            ),
+            CatalogError::Misread { position } => write!(
+                formatter,
+                "a second reading of the catalog at {position} gives other bytes than the first: \
+                 the medium or the memory is failing"
             ),
             CatalogError::Io(error) => write!(formatter, "the catalog has stopped: {error}"),
             CatalogError::TooLarge { bytes, bytes_max } => {

@@ -147,6 +147,11 @@ pub enum OpenError {
         /// First segment behind the missing table.
         segment: u64,
     },
+    /// What was read whole a moment ago is not whole when it is read again. Nothing was written.
+    Misread {
+        /// Position in the segment's file, bytes.
+        position: u64,
+    },
     /// There is no room for the first segment.
     DiskFull,
     /// The catalog refused.
@@ -171,6 +176,11 @@ impl fmt::Display for OpenError {
             OpenError::TableDamaged { segment } => {
                 write!(f, "no table is whole before segment {segment}; see `gyre inspect`")
             }
+            OpenError::Misread { position } => write!(
+                f,
+                "a second reading at {position} gives other bytes than the first: the medium or \
+                 the memory is failing"
+            ),
             OpenError::DiskFull => write!(f, "the disk is full: no room for the first segment"),
             OpenError::Catalog(error) => write!(f, "the catalog refused: {error}"),
             OpenError::Io(error) => write!(f, "{error}"),

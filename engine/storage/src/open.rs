@@ -255,10 +255,15 @@ async fn behind_rewritten(
 /// What was found whole may still be in the device's cache only, and a flush may have failed for it
 /// already: no later flush covers that unless it is written again. The bytes are the same, so that a
 /// sector that was durable stays what it was.
-async fn make_durable(tail: &Tail) -> Result<(), IoError> {
-    for Doubtful { file, position, bytes, .. } in &tail.doubtful {
+///
+/// What a second reading gives is looked at again: a misread would become what is durable.
+async fn make_durable(tail: &Tail) -> Result<(), OpenError> {
+    for Doubtful { file, position, bytes, checksum, .. } in &tail.doubtful {
         if !planted(Bug::TrustFailedFlush) {
             let frame = file.read(*position, *bytes).await?;
+            if frame::decode(&frame).ok().is_none_or(|checked| checked.checksum != *checksum) {
+                return Err(OpenError::Misread { position: *position });
+            }
             file.write(*position, Rc::new(frame)).await?;
         }
     }
@@ -274,16 +279,21 @@ async fn make_table_durable(
     file: &File,
     entry: &SegmentEntry,
     footer: &Footer,
-) -> Result<(), IoError> {
+) -> Result<(), OpenError> {
     let mut position = u64::from(footer.rows_position);
     while position < entry.bytes {
         let bytes = (entry.bytes - position).min(REWRITTEN_TOGETHER_BYTES);
         // The bytes are the same; see `make_durable`.
         let piece = file.read(position, bytes as usize).await?;
-        file.write(position, Rc::new(piece)).await?;
-        position += bytes;
+        for block in piece.chunks_exact(BLOCK_BYTES) {
+            if !footer.has_whole_block(position, block, entry.bytes) {
+                return Err(OpenError::Misread { position });
+            }
+            position += BLOCK_BYTES as u64;
+        }
+        file.write(position - bytes, Rc::new(piece)).await?;
     }
-    file.flush().await
+    Ok(file.flush().await?)
 }
 
 /// The newest segment with a whole table, and which entry comes behind it. Looks only at the

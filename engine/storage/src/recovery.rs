@@ -87,6 +87,8 @@ pub(crate) struct Doubtful {
     pub position: u64,
     /// With padding.
     pub bytes: usize,
+    /// Of its header.
+    pub checksum: u64,
 }
 
 /// Walks the unsealed tail from `base` over `segments`, the chain's segments behind it.
@@ -301,6 +303,7 @@ impl<'a> Walk<'a> {
             file: self.segments[self.at].file.clone(),
             position: self.position - bytes as u64,
             bytes,
+            checksum: checked.checksum,
         });
     }
 

@@ -19,7 +19,7 @@ use super::encode::Draft;
 use super::mutation::Mutation;
 use super::recovery::{End, Recovered, recover};
 use super::state::CatalogState;
-use crate::frame::{BLOCK_BYTES, FrameKind};
+use crate::frame::{self, BLOCK_BYTES, FrameKind};
 use crate::planted::{Bug, planted};
 
 /// Size of a new file, bytes: 255 small commits between snapshots.
@@ -82,6 +82,11 @@ impl Writer {
         if !planted(Bug::TrustFailedFlush) {
             let bytes = usize::try_from(end.position - last_position).expect("a frame fits memory");
             let last = file.read(last_position, bytes).await?;
+            // A misread would become what is durable.
+            let checked = frame::decode(&last).ok();
+            if checked.is_none_or(|checked| checked.checksum != end.previous) {
+                return Err(CatalogError::Misread { position: last_position });
+            }
             file.write(last_position, Rc::new(last)).await?;
         }
         file.flush().await?;

@@ -107,6 +107,19 @@ impl Footer {
         (self.count(region) - before).min(region.per_block())
     }
 
+    /// Whether the block at a position of the table, this footer included, is whole.
+    pub fn has_whole_block(&self, position: u64, block: &[u8], file_bytes: u64) -> bool {
+        if position + BLOCK_BYTES as u64 == file_bytes {
+            return Footer::decode(block, file_bytes).as_ref() == Some(self);
+        }
+        let region = match position {
+            _ if position >= u64::from(self.sparse_position) => Region::SparseKeys,
+            _ if position >= u64::from(self.postings_position) => Region::Postings,
+            _ => Region::Rows,
+        };
+        region.is_whole(block, self.seed)
+    }
+
     pub(super) fn encode(&self, out: &mut [u8]) {
         let flags = if self.clustered { CLUSTERED } else { 0 }
             | if self.has_postings { HAS_POSTINGS } else { 0 }

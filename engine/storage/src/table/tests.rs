@@ -67,6 +67,24 @@ fn block(file: &[u8], position: u64) -> &[u8] {
     &file[position as usize..position as usize + BLOCK_BYTES]
 }
 
+#[test]
+fn every_block_is_whole_at_its_place_alone() {
+    for (rows, postings) in [(0, 0), (1, 0), (1_000, 0), (1_000, 1_000)] {
+        let table = table(rows, postings);
+        let mut file = file(&table);
+        let footer = *table.footer();
+        let positions = || (table.position()..FILE_BYTES).step_by(BLOCK_BYTES);
+        for position in positions() {
+            let is_whole =
+                |file: &[u8]| footer.has_whole_block(position, block(file, position), FILE_BYTES);
+            assert!(is_whole(&file), "{position}");
+            file[position as usize + 100] ^= 1;
+            assert!(!is_whole(&file), "{position}");
+            file[position as usize + 100] ^= 1;
+        }
+    }
+}
+
 /// Looks a row up as a reader does: footer, sparse keys, block of rows.
 fn look_up(file: &[u8], key: ShardKey) -> Option<Row> {
     let footer = Footer::decode(block(file, FILE_BYTES - BLOCK_BYTES as u64), FILE_BYTES)?;
