@@ -130,7 +130,7 @@ pub struct RunFlags {
     /// Records a second, or max for a closed loop [default: max]
     #[arg(long, value_name = "R|max", help_heading = "Load")]
     pub rate: Option<Rate>,
-    /// Calls in flight at most [default: 64 with --rate max, else 1024]
+    /// Calls in flight at most [default: 64 with --rate max, else 1024 or 256 MiB of them]
     #[arg(long, value_name = "N", value_parser = parse_count_from_one, help_heading = "Load")]
     pub in_flight: Option<u64>,
     /// How long is measured [default: 10s]

@@ -29,6 +29,16 @@ pub struct DryRun {
     pub hottest_shard_bytes_per_s: Option<f64>,
     /// Whether that shard will be throttled.
     pub throttles: Option<bool>,
+    /// A search finds the rate: all figures are those of the highest that it may try, and the run is
+    /// shortened to what a quarter of the free space takes.
+    pub searched: bool,
+}
+
+/// Predicts the default run as far as that can be done: what it takes at most.
+#[must_use]
+pub fn dry_run_of_search(scenario: &Scenario) -> DryRun {
+    // Its rate is measured at a part of what has held without throttling.
+    DryRun { searched: true, throttles: Some(false), ..dry_run(scenario) }
 }
 
 /// Predicts a run.
@@ -61,6 +71,7 @@ pub fn dry_run(scenario: &Scenario) -> DryRun {
         hottest_shard_records_per_s: hottest,
         hottest_shard_bytes_per_s: hottest.map(|records| records * cost_bytes as f64),
         throttles,
+        searched: false,
     }
 }
 
@@ -98,6 +109,22 @@ impl fmt::Display for DryRun {
         write!(f, "{}", self.scenario.to_toml())?;
         writeln!(f)?;
         writeln!(f, " seconds         {:.1} (without probes and reading back)", self.seconds)?;
+        if self.searched {
+            let rate = self.scenario.producer.rate;
+            writeln!(
+                f,
+                " rate            searched, {rate} records/s at most: 95 % of the shards' limit"
+            )?;
+            writeln!(f, " measured        at 90 % of the highest that holds, or 75 %, or 50 %")?;
+            writeln!(
+                f,
+                " disk            a quarter of what is free at most: else it is shortened"
+            )?;
+            writeln!(f, " records, most   {}", count(self.records))?;
+            writeln!(f, " payload, most   {}", bytes(self.payload_bytes))?;
+            writeln!(f, " in flight       {} calls at most", self.in_flight_max)?;
+            return writeln!(f, " nothing was started (--dry-run)");
+        }
         writeln!(f, " records         {}", count(self.records))?;
         writeln!(f, " payload         {}", bytes(self.payload_bytes))?;
         writeln!(f, " disk, at least  {}", bytes(self.disk_bytes_min))?;
@@ -153,6 +180,13 @@ mod tests {
         assert_eq!(plan.throttles, Some(true));
         hot.stream.limits = LimitsSetting::Off;
         assert_eq!(dry_run(&hot).throttles, Some(false));
+    }
+
+    #[test]
+    fn the_default_run_promises_no_rate() {
+        let text = dry_run_of_search(&Scenario::default_run()).to_string();
+        assert!(text.contains("searched, 3891200 records/s at most"), "{text}");
+        assert!(!text.contains("its limits") && !text.contains("hottest"), "{text}");
     }
 
     #[test]

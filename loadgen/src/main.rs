@@ -4,7 +4,7 @@
 
 use clap::Parser;
 use loadgen::cli::{Cli, Command, PlanFlags, RunFlags, SharedFlags};
-use loadgen::dry_run::dry_run;
+use loadgen::dry_run::{dry_run, dry_run_of_search};
 use loadgen::exit_code::ExitCode;
 use loadgen::plan::plan;
 use loadgen::report::{self, Finished};
@@ -14,6 +14,7 @@ use serde::Serialize;
 use std::fmt::Display;
 
 fn main() -> std::process::ExitCode {
+    end_bugs_with_their_code();
     // clap ends the process itself for --help (0) and for what it cannot read (2).
     let cli = Cli::parse();
     let code = match &cli.command {
@@ -38,8 +39,22 @@ fn main() -> std::process::ExitCode {
     code.into()
 }
 
+/// A panic is a bug of ours on whatever thread: the process says so by its exit code. What it leaves on
+/// the disk the next run removes.
+fn end_bugs_with_their_code() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tell(panic);
+        std::process::exit(ExitCode::OwnBug.number().into());
+    }));
+}
+
 fn answer_plan(flags: &PlanFlags, shared: &SharedFlags) -> ExitCode {
-    show(&plan(&flags.question()), shared)
+    let question = flags.question();
+    match question.check() {
+        Ok(()) => show(&plan(&question), shared),
+        Err(sentence) => end(ExitCode::Usage, &sentence),
+    }
 }
 
 /// The scenario that file and flags make together.
@@ -82,7 +97,8 @@ fn carry_out(
     publish: bool,
 ) -> ExitCode {
     if shared.dry_run {
-        return show(&dry_run(scenario), shared);
+        let predict = if options.search { dry_run_of_search } else { dry_run };
+        return show(&predict(scenario), shared);
     }
     match run(scenario, options) {
         Ok(Ran { outcome, environment, flush }) => {
@@ -94,16 +110,19 @@ fn carry_out(
 }
 
 fn show(answer: &(impl Serialize + Display), shared: &SharedFlags) -> ExitCode {
-    if shared.json {
+    let text = if shared.json {
         let json = serde_json::to_string_pretty(answer).expect("an answer is plain data");
-        println!("{json}");
+        format!("{json}\n")
     } else {
-        print!("{answer}");
-    }
-    ExitCode::Ok
+        answer.to_string()
+    };
+    // A closed pipe is no bug of ours.
+    let is_told = report::print(&mut std::io::stdout(), &text);
+    if is_told { ExitCode::Ok } else { ExitCode::CouldNotRun }
 }
 
 fn end(code: ExitCode, sentence: &str) -> ExitCode {
-    eprintln!("loadgen: {sentence}");
+    // Where nobody listens the code alone says it.
+    report::print(&mut std::io::stderr(), &format!("loadgen: {sentence}\n"));
     code
 }

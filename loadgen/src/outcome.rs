@@ -63,7 +63,7 @@ pub struct Load {
     pub series: Series,
     /// Whether the load was steady.
     pub steady: Steadiness,
-    /// Calls in flight at most, and where the cap was.
+    /// The most calls that were in flight at once.
     pub in_flight_max: usize,
     /// Shards: where they lie and what they took.
     pub shards: Shards,
@@ -246,7 +246,8 @@ pub struct Validity {
     pub reasons: Vec<String>,
     /// The generator was the limit of a closed loop: the rate is a lower bound.
     pub generator_limited: bool,
-    /// Quantiles of an open loop's response, and whether the generator left each alone.
+    /// Quantiles of an open loop's response, and whether the generator left each alone. Empty in a closed
+    /// loop, which has no plan that the generator could be late for.
     pub quantiles: Vec<QuantileValidity>,
 }
 
@@ -254,8 +255,12 @@ impl Validity {
     /// What the generator left of a quantile of the response.
     #[must_use]
     pub fn trust(&self, q: f64) -> Trust {
+        if self.quantiles.is_empty() {
+            return Trust::Exact;
+        }
+        // What nobody judged is not to be trusted.
         let found = self.quantiles.iter().find(|quantile| (quantile.q - q).abs() < 1e-9);
-        found.map_or(Trust::Exact, |quantile| quantile.trust)
+        found.map_or(Trust::Void, |quantile| quantile.trust)
     }
 }
 
@@ -291,17 +296,19 @@ pub struct QuantileValidity {
     pub trust: Trust,
 }
 
-/// One thing that had to hold.
-#[derive(Clone, Debug, PartialEq)]
+/// A row of `slo` of run.json: one thing that had to hold.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SloOutcome {
     /// As a person would write it: `response_p99<5ms`.
+    #[serde(rename = "expr")]
     pub expression: String,
-    /// What was observed, in the same unit: `3.21ms`, `0.06%`.
+    /// What was observed, in the same unit: `3.21ms`, `0.06%`; after "undecided: " where it decides nothing.
     pub observed: String,
     /// Whether it is known to have held.
     pub pass: bool,
     /// Neither that it held nor that it did not is known: what was observed is an upper bound, or not
     /// printed.
+    #[serde(skip)]
     pub undecided: bool,
 }
 

@@ -107,19 +107,68 @@ pub struct HottestShard {
     pub keys_for_even: u64,
 }
 
-/// Answers a question.
+/// A stream of more shards has nobody.
+pub const SHARDS_MAX: u64 = 100_000;
+/// More keys than that are as even as can be, and take too long to be drawn.
+pub const KEYS_MAX: u64 = 1_000_000_000_000;
+
+impl Question {
+    /// Whether it can be answered.
+    ///
+    /// # Errors
+    /// With a sentence.
+    pub fn check(&self) -> Result<(), String> {
+        let shards = needs(self).shards();
+        if shards > SHARDS_MAX {
+            let (shards, most) = (show_count(shards), show_count(SHARDS_MAX));
+            return Err(format!("{shards} shards would be needed; a stream has {most} at most"));
+        }
+        if self.keys.is_some_and(|keys| keys > KEYS_MAX) {
+            return Err(format!("--keys is {} at most", show_count(KEYS_MAX)));
+        }
+        Ok(())
+    }
+}
+
+/// The shards that each of the limits asks for.
+struct Needs {
+    consumers: u64,
+    in_kb: f64,
+    for_in: u64,
+    for_out: u64,
+    for_records: Option<u64>,
+}
+
+impl Needs {
+    fn for_writes(&self) -> u64 {
+        self.for_in.max(self.for_records.unwrap_or(0)).max(1)
+    }
+
+    fn shards(&self) -> u64 {
+        self.for_writes().max(self.for_out)
+    }
+}
+
+fn needs(question: &Question) -> Needs {
+    let in_kb = in_kb_with_keys(question);
+    let records_max = f64::from(SHARD_WRITE_RECORDS_PER_SECOND);
+    Needs {
+        consumers: question.consumers.unwrap_or_else(|| consumers_of(question)),
+        in_kb,
+        for_in: shards_for(in_kb, WRITE_KB_PER_SHARD),
+        for_out: shards_for(question.out_kb as f64, READ_KB_PER_SHARD),
+        for_records: question.records_per_second.map(|n| shards_for(n as f64, records_max)),
+    }
+}
+
+/// Answers a question that was checked.
 #[must_use]
 pub fn plan(question: &Question) -> Plan {
-    let consumers = question.consumers.unwrap_or_else(|| consumers_of(question));
-    let in_kb = in_kb_with_keys(question);
+    let needs = needs(question);
+    let (for_writes, shards) = (needs.for_writes(), needs.shards());
+    let Needs { consumers, in_kb, for_in, for_out, for_records } = needs;
     let out_kb = question.out_kb as f64;
-    let for_in = shards_for(in_kb, WRITE_KB_PER_SHARD);
-    let for_out = shards_for(out_kb, READ_KB_PER_SHARD);
-    let records_max = f64::from(SHARD_WRITE_RECORDS_PER_SECOND);
-    let for_records = question.records_per_second.map(|n| shards_for(n as f64, records_max));
-    let for_writes = for_in.max(for_records.unwrap_or(0)).max(1);
     let for_own_reads = shards_for(out_kb / consumers as f64, READ_KB_PER_SHARD);
-    let shards = for_writes.max(for_out);
     let binding_limit = if shards == for_out && for_out > for_writes {
         "out_bytes"
     } else if for_records.is_some_and(|count| count == shards && count > for_in) {

@@ -38,7 +38,7 @@ use crate::outcome::Outcome;
 use document::Document;
 use files::{Place, RunFiles};
 use gyre::embed::FlushMethod;
-use provenance::{Provenance, moment, utc_compact};
+use provenance::{Provenance, checkout, moment, utc_compact};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -97,7 +97,7 @@ impl<'a> Finished<'a> {
             outcome,
             environment,
             flush,
-            provenance: Provenance::find(checkout().as_deref()),
+            provenance: Provenance::own(),
             tags: tags.collect(),
             note: shared.note.clone(),
         }
@@ -147,12 +147,6 @@ impl<'a> Finished<'a> {
     }
 }
 
-/// The checkout that this process was started in.
-fn checkout() -> Option<PathBuf> {
-    // A working directory that was removed is in no checkout.
-    std::env::current_dir().ok().and_then(|folder| provenance::checkout_above(&folder))
-}
-
 /// Prints a finished run and saves it. Returns how the process ends: as the run says, or with "could
 /// not finish" where it could not be saved.
 #[must_use]
@@ -183,10 +177,10 @@ pub fn deliver(finished: &Finished<'_>, shared: &SharedFlags, is_published: bool
             if printed { code } else { code.and(ExitCode::CouldNotRun) }
         }
         Err(error) => {
-            eprintln!("loadgen: {error}");
+            print(&mut io::stderr(), &format!("loadgen: {error}\n"));
             if !shared.json {
-                eprintln!("loadgen: run.json follows, so that nothing is lost");
-                eprint!("{run_json}");
+                let words = "loadgen: run.json follows, so that nothing is lost\n";
+                print(&mut io::stderr(), &format!("{words}{run_json}"));
             }
             code.and(ExitCode::CouldNotRun)
         }
@@ -194,7 +188,7 @@ pub fn deliver(finished: &Finished<'_>, shared: &SharedFlags, is_published: bool
 }
 
 /// Whether a text could be written: a closed pipe is no reason to lose the files.
-fn print(stream: &mut impl io::Write, text: &str) -> bool {
+pub fn print(stream: &mut impl io::Write, text: &str) -> bool {
     stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).is_ok()
 }
 

@@ -119,12 +119,15 @@ pub fn run(scenario: &Scenario, options: &RunOptions) -> Result<Ran, Failure> {
     signal::watch().map_err(Failure::could_not)?;
     let mut live = Live::new(options.live);
     let places = Places::choose(scenario)?;
-    places.warnings.iter().for_each(|warning| live.note(warning));
+    places.warnings().iter().for_each(|warning| live.note(warning));
     check_followers(scenario, &places)?;
-    let folder = folder::Folder::open(options)?;
+    let folder = Folder::open(options)?;
+    if folder.removed() > 0 {
+        live.note(&format!("removed {} folder(s) of runs that were killed", folder.removed()));
+    }
     let config = Subject::config(scenario, options, &places, folder.path());
     let flush = config.flush;
-    let surroundings = Surroundings::look(scenario, options, &places, flush, &mut live)?;
+    let surroundings = Surroundings::look(scenario, options, &places, &folder, flush, &mut live)?;
     let subject = Subject::start(config)?;
     let report = subject.report().clone();
     let (stages, finished) = {
@@ -136,10 +139,15 @@ pub fn run(scenario: &Scenario, options: &RunOptions) -> Result<Ran, Failure> {
     };
     live = stages.live;
     let shutdown = subject.shutdown();
-    let data = folder.path().to_owned();
-    let data_kept = folder.close(options.keep_data)?;
-    let Finished { scenario, search, loaded, verify, prepared, last } = finished?;
-    shutdown?;
+    let finished = match finished {
+        Ok(finished) => finished,
+        Err(failure) => {
+            // Why there is nothing to report matters more than a folder that could not be removed.
+            drop(folder.close(options.keep_data));
+            return Err(failure);
+        }
+    };
+    let Finished { scenario, search, loaded, verify, prepared, last } = finished;
     let around = surroundings::Run {
         scenario: &scenario,
         places: &places,
@@ -147,15 +155,18 @@ pub fn run(scenario: &Scenario, options: &RunOptions) -> Result<Ran, Failure> {
         generator: &loaded.generator,
         before: &loaded.before,
         after: &loaded.after,
+        counted: loaded.counted,
         usage: loaded.usage.as_ref(),
     };
     let environment = surroundings.environment(&around, &mut live);
+    let data = folder.path().to_owned();
+    let closed = folder.close(options.keep_data);
+    let data_kept = *closed.as_ref().unwrap_or(&true);
+    // What was measured is reported, whatever the cleaning up came to.
+    let failures = [shutdown.err(), closed.err()].into_iter().flatten();
     let machine = judge::Machine {
-        complaints: surroundings::complaints(&environment),
-        notes: surroundings::notes(&environment),
-        engine_core_pct: loaded.usage.as_ref().and_then(Usage::busiest_engine_core_pct),
-        disk_write_ratio: environment.roofline.disk_write_ratio,
-        interrupted: signal::is_interrupted(),
+        failures: failures.map(|failure| failure.sentence).collect(),
+        ..machine(&environment, &places, loaded.usage.as_ref())
     };
     let engine = EngineOutcome {
         report,
@@ -171,6 +182,19 @@ pub fn run(scenario: &Scenario, options: &RunOptions) -> Result<Ran, Failure> {
     let planted = options.plant.iter().map(ToString::to_string).collect();
     let outcome = judge::outcome(scenario, search, loaded, verify, engine, planted, &machine)?;
     Ok(Ran { outcome, environment, flush })
+}
+
+/// What the machine says about a run.
+fn machine(environment: &Environment, places: &Places, usage: Option<&Usage>) -> judge::Machine {
+    judge::Machine {
+        complaints: surroundings::complaints(environment),
+        notes: surroundings::notes(environment, places),
+        engine_core_pct: usage.and_then(Usage::busiest_engine_core_pct),
+        generator_core_pct: usage.and_then(Usage::busiest_generator_core_pct),
+        disk_write_ratio: environment.roofline.disk_write_ratio,
+        interrupted: signal::is_interrupted(),
+        failures: Vec::new(),
+    }
 }
 
 /// Whether the engine will feed as many as there are to be.
@@ -244,6 +268,7 @@ impl Stages {
         loop {
             let rate = rates.next().expect("the last one is taken as it is");
             let scenario = at_rate(&scenario, rate);
+            let scenario = subject::fitted(&self.rig, &scenario, &prepared, &mut self.live)?;
             let loaded = self.measure(&scenario, &mut prepared).await?;
             let step = search::step(rate, &scenario, &loaded);
             let is_interrupted = matches!(loaded.ended, Ended::Interrupted { .. });

@@ -22,7 +22,10 @@ mod parts;
 
 use crate::amount::{Bytes, Span};
 use crate::keys::KEY_BYTES_MAX;
-use model::limits::{PUT_RECORDS_BYTES_MAX, PUT_RECORDS_COUNT_MAX, RECORD_BYTES_MAX_DEFAULT};
+use model::limits::{
+    PUT_RECORDS_BYTES_MAX, PUT_RECORDS_COUNT_MAX, RECORD_BYTES_MAX_DEFAULT,
+    SHARD_WRITE_RECORDS_PER_SECOND,
+};
 pub use parts::{
     BatchSettings, ConsumerSettings, Durability, KeysSetting, LimitsSetting, ProducerSettings,
     Rate, RunSettings, SizeSetting, SloSettings, StreamSettings, TargetSettings,
@@ -40,6 +43,12 @@ pub const SHARDS_DEFAULT: u32 = 4096;
 
 /// More consumers than that are a mistake.
 pub const CONSUMERS_MAX: u64 = 1_000;
+
+/// Warm-up and measured time together: more is a mistake, and does not fit in what is counted.
+pub const SPAN_MAX: Duration = Duration::from_secs(24 * 3_600);
+
+/// A call that waits longer for its last record is a mistake.
+pub const LINGER_MAX: Duration = Duration::from_secs(60);
 
 /// The default run never asks for more than this part of the shards' limit in records.
 pub const DEFAULT_RUN_LIMIT_SHARE: f64 = 0.95;
@@ -161,7 +170,8 @@ impl Scenario {
     pub fn default_run() -> Self {
         let mut scenario = Self::run_default();
         scenario.name = "default".to_owned();
-        let limit = f64::from(SHARDS_DEFAULT) * 1000.0 * DEFAULT_RUN_LIMIT_SHARE;
+        let per_shard = f64::from(SHARD_WRITE_RECORDS_PER_SECOND);
+        let limit = f64::from(SHARDS_DEFAULT) * per_shard * DEFAULT_RUN_LIMIT_SHARE;
         scenario.producer.rate = Rate::PerSecond(limit as u64);
         scenario.slo.response_p99 = Some(Span(Duration::from_millis(5)));
         scenario.slo.error_ratio = Some(0.0);
@@ -229,6 +239,15 @@ impl Scenario {
         if self.run.measure.0 < Duration::from_millis(100) {
             let allowed = "100ms or longer".to_owned();
             return Err(ScenarioError::OutOfRange { key: "run.measure", allowed });
+        }
+        let span = self.run.warmup.0.checked_add(self.run.measure.0);
+        if span.is_none_or(|span| span > SPAN_MAX) {
+            let allowed = "24h at most, warm-up included".to_owned();
+            return Err(ScenarioError::OutOfRange { key: "run.measure", allowed });
+        }
+        if self.producer.batch.linger.0 > LINGER_MAX {
+            let allowed = "60s at most".to_owned();
+            return Err(ScenarioError::OutOfRange { key: "producer.batch.linger", allowed });
         }
         if !self.target.embedded {
             let allowed = "true: there is no other target yet".to_owned();
@@ -401,6 +420,10 @@ throttled_ratio = 0.0
         check("[producer]\nrate = 0", "producer.rate");
         check("[producer]\nkeys = { dist = \"hot\", percent = 200.0 }", "producer.keys");
         check("[run]\nmeasure = \"1ms\"", "run.measure must be 100ms or longer");
+        check("[run]\nmeasure = \"25h\"", "run.measure must be 24h at most");
+        check("[run]\nmeasure = \"18446744073709551615s\"", "run.measure must be 24h at most");
+        check("[run]\nwarmup = \"24h\"", "run.measure must be 24h at most");
+        check("[producer]\nbatch = { linger = \"61s\" }", "producer.batch.linger must be 60s");
         check("[target]\nembedded = false", "target.embedded");
     }
 

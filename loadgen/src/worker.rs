@@ -9,14 +9,13 @@
 //! lateness. When the first tick of the next call is later than the bound, issuing stops: what the
 //! plan still holds counts as unsent, with a lower bound in the response.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gyre::embed::{Client, Stream};
 use runtime::clock::{self, Instant};
-use runtime::local::Notify;
 use runtime::{signal, task};
 
 use crate::batch::{BatchMaker, Intended};
@@ -25,21 +24,20 @@ use crate::stats::recorder::Measured;
 
 pub use self::account::{Account, AccountPlan};
 use self::call::{Call, CallTimes};
+use self::flight::{Flight, Waited, wait_until};
 pub use self::heartbeat::Stalls;
 pub use self::progress::{Progress, Seen};
 use self::work_time::WorkTime;
 
 mod account;
 mod call;
+mod flight;
 mod heartbeat;
 mod progress;
 mod work_time;
 
 /// How late the next tick may be before issuing stops; above any stall that a plan contains.
 const LATENESS_MAX: Duration = Duration::from_secs(1);
-/// After the end of the plan, answers are waited for as long as this; what comes later has timed
-/// out.
-const DRAIN_MAX: Duration = Duration::from_secs(30);
 
 /// When calls are made.
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +90,15 @@ pub struct Worked {
     pub arenas_replaced: u64,
 }
 
+impl Worked {
+    /// Useful work over the measured time as far as it went, per cent.
+    #[must_use]
+    pub fn load_pct(&self) -> f64 {
+        let watched = self.stalls.watched.as_secs_f64();
+        if watched > 0.0 { 100.0 * self.work_time.as_secs_f64() / watched } else { 0.0 }
+    }
+}
+
 /// How the issuing of calls ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -115,11 +122,7 @@ struct Worker {
     stream: Stream,
     account: RefCell<Account>,
     free: RefCell<Vec<Call>>,
-    in_flight: Cell<usize>,
-    in_flight_seen: Cell<usize>,
-    /// When the last call came back that found the cap full.
-    freed_ns: Cell<u64>,
-    returned: Notify,
+    flight: Flight,
     work_time: Rc<WorkTime>,
 }
 
@@ -135,6 +138,7 @@ pub fn prepare(
     let ready = plan.in_flight_max.min(64);
     let free = (0..ready).map(|_| Call::new(&maker)).collect();
     let work_time = Rc::new(WorkTime::new(plan.measured));
+    let flight = Flight::new(plan.in_flight_max);
     Prepared(Worker {
         plan,
         start: Instant::from_nanos(0),
@@ -143,10 +147,7 @@ pub fn prepare(
         stream,
         account: RefCell::new(account),
         free: RefCell::new(free),
-        in_flight: Cell::new(0),
-        in_flight_seen: Cell::new(0),
-        freed_ns: Cell::new(0),
-        returned: Notify::new(),
+        flight,
         work_time,
     })
 }
@@ -170,7 +171,9 @@ impl Prepared {
             }
         };
         let (next_sequence, ended) = worker.work_time.watch(start, issuing).await;
-        worker.drain().await;
+        if !worker.flight.all_came_back().await {
+            worker.account.borrow_mut().timed_out();
+        }
         let stalls = heartbeat.stop();
         let account = worker.account.borrow_mut().take();
         let free = worker.free.borrow();
@@ -178,7 +181,7 @@ impl Prepared {
         Worked {
             account,
             next_sequence,
-            in_flight_max: worker.in_flight_seen.get(),
+            in_flight_max: worker.flight.seen_max(),
             stalls,
             work_time: worker.work_time.total(),
             ended,
@@ -199,19 +202,32 @@ async fn open_loop(worker: &Rc<Worker>, schedule: Schedule, rule: BatchRule) -> 
         if signal::is_interrupted() {
             return (next, Ended::Interrupted { at_ns: now_ns });
         }
-        if now_ns > planned.first_ns + lateness_ns {
+        let overloaded = || {
             worker.account.borrow_mut().unsent(schedule, lane, next..count, lateness_ns);
-            return (next, Ended::Overloaded);
+            (next, Ended::Overloaded)
+        };
+        let late_ns = planned.first_ns + lateness_ns;
+        if now_ns > late_ns {
+            return overloaded();
         }
         // Since then only answers have come: what it is now says whether the next call finds a place.
-        let was_full = worker.is_full();
+        let was_full = worker.flight.is_full();
         let mut call = worker.free_call();
         worker.fill(&mut call, &planned, Intended::Ticks(schedule));
-        clock::sleep_until(worker.start + Duration::from_nanos(planned.due_ns)).await;
-        worker.place_free().await;
-        // The place was free at the moment at which a call came back, not at the one at which the
-        // generator saw it: what lies between is lag.
-        let freed_ns = if was_full { worker.freed_ns.get() } else { 0 };
+        let due = wait_until(worker.at(planned.due_ns)).await;
+        // A call may be due later than it would be late: with a long linger.
+        let late = worker.at(late_ns.max(planned.due_ns + lateness_ns));
+        let place = if due == Waited::There { worker.flight.place_free(late).await } else { due };
+        match place {
+            Waited::There => {}
+            Waited::Late => return overloaded(),
+            Waited::Interrupted => {
+                return (next, Ended::Interrupted { at_ns: worker.now_ns() });
+            }
+        }
+        // The place was free when the generator's core took the answer that freed it; from there to
+        // sending is lag. What the core took to get there is in the service of the call before.
+        let freed_ns = if was_full { worker.flight.freed_ns() } else { 0 };
         let sendable_ns = planned.due_ns.max(freed_ns);
         let times = CallTimes { due_ns: planned.due_ns, sendable_ns };
         worker.send(call, times).await;
@@ -224,12 +240,12 @@ async fn closed_loop(worker: &Rc<Worker>, records: u32) -> (u64, Ended) {
     let span_ns = worker.plan.measured.until_ns;
     let mut next = 0;
     loop {
-        worker.place_free().await;
+        let place = worker.flight.place_free(worker.at(span_ns)).await;
         let now_ns = worker.now_ns();
         if now_ns >= span_ns {
             return (next, Ended::Planned);
         }
-        if signal::is_interrupted() {
+        if place == Waited::Interrupted || signal::is_interrupted() {
             return (next, Ended::Interrupted { at_ns: now_ns });
         }
         let mut call = worker.free_call();
@@ -251,6 +267,10 @@ impl Worker {
         nanos(clock::now() - self.start)
     }
 
+    fn at(&self, ns: u64) -> Instant {
+        self.start + Duration::from_nanos(ns)
+    }
+
     fn free_call(&self) -> Call {
         let call = self.free.borrow_mut().pop();
         call.unwrap_or_else(|| Call::new(&self.maker))
@@ -260,21 +280,6 @@ impl Worker {
         call.fill(&self.maker, planned.first_sequence, planned.count, intended);
     }
 
-    fn is_full(&self) -> bool {
-        self.in_flight.get() >= self.plan.in_flight_max
-    }
-
-    /// Waits until the cap lets another call go.
-    async fn place_free(&self) {
-        loop {
-            let returned = self.returned.notified();
-            if !self.is_full() {
-                return;
-            }
-            returned.await;
-        }
-    }
-
     async fn send(self: &Rc<Self>, mut call: Call, times: CallTimes) {
         if let Some(slow) = self.plan.slow {
             clock::sleep(slow).await;
@@ -282,19 +287,14 @@ impl Worker {
         // Where the due time fell between two readings of the clock, it was sent when it was due.
         let sent_ns = self.now_ns().max(times.sendable_ns);
         self.account.borrow_mut().sent(&mut call, times, sent_ns);
-        self.in_flight.set(self.in_flight.get() + 1);
-        self.in_flight_seen.set(self.in_flight_seen.get().max(self.in_flight.get()));
-        self.plan.progress.sent(call.ticks.len(), self.in_flight.get());
+        self.flight.left();
+        self.plan.progress.sent(call.ticks.len(), self.flight.count());
         let worker = Rc::clone(self);
         let answer = async move {
             let result = worker.client.put_records(&worker.stream, call.request()).await;
             let done_ns = worker.now_ns();
-            if worker.is_full() {
-                worker.freed_ns.set(done_ns);
-            }
-            worker.in_flight.set(worker.in_flight.get() - 1);
-            worker.returned.notify_all();
-            worker.plan.progress.answered(&result, worker.in_flight.get());
+            worker.flight.came_back(done_ns);
+            worker.plan.progress.answered(&result, worker.flight.count());
             worker.account.borrow_mut().answered(&mut call, result, done_ns);
             call.release();
             worker.free.borrow_mut().push(call);
@@ -302,21 +302,6 @@ impl Worker {
         let work_time = Rc::clone(&self.work_time);
         let start = self.start;
         drop(task::spawn(async move { work_time.watch(start, answer).await }));
-    }
-
-    /// Waits for the answers that are out.
-    async fn drain(&self) {
-        let deadline = clock::now() + DRAIN_MAX;
-        while self.in_flight.get() > 0 {
-            let returned = self.returned.notified();
-            if self.in_flight.get() == 0 {
-                break;
-            }
-            if clock::timeout_at(deadline, returned).await.is_none() {
-                self.account.borrow_mut().timed_out();
-                return;
-            }
-        }
     }
 }
 

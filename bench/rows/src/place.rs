@@ -20,12 +20,8 @@ impl Place {
     /// # Errors
     /// There is less room, or the folder cannot be used; the sentence says what to do.
     pub(crate) fn open(shared: &Shared, needed_bytes: u64) -> Result<Place, Failure> {
-        let data = shared.data.clone().unwrap_or_else(|| {
-            let name = format!("rows-data-{}", std::process::id());
-            home().join(name)
-        });
-        check_room(&data, needed_bytes)?;
-        let options = RunOptions { data: Some(data), ..RunOptions::default() };
+        check_room(&shared.data.clone().unwrap_or_else(home), needed_bytes)?;
+        let options = RunOptions { data: shared.data.clone(), ..RunOptions::default() };
         let folder = Folder::open(&options)?;
         let path = folder.path().to_owned();
         Ok(Place { folder: Some(folder), path, keep: shared.keep })

@@ -166,6 +166,12 @@ impl Usage {
         self.server_cpu.as_ref().ok().map(|cpu| self.pct(cpu.busiest))
     }
 
+    /// The busiest thread of the generator, in percent of one CPU.
+    #[must_use]
+    pub fn busiest_generator_core_pct(&self) -> Option<f64> {
+        self.generator_cpu.as_ref().ok().map(|cpu| self.pct(cpu.busiest))
+    }
+
     /// `resources.server`.
     #[must_use]
     pub fn server(&self, work: &ServerWork) -> ServerResources {
@@ -242,6 +248,7 @@ mod tests {
         assert_eq!((server.read_bytes, server.cache_misses), (Some(0), None));
         assert_eq!(usage().busiest_engine_core_pct(), Some(45.0));
         assert_eq!(usage().generator_cpu_pct(), Ok(25.0));
+        assert_eq!(usage().busiest_generator_core_pct(), Some(25.0));
     }
 
     #[test]

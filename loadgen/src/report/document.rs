@@ -14,18 +14,19 @@ use crate::environment::probes::Probes;
 use crate::environment::resources::Resources;
 use crate::environment::roofline::Roofline;
 use crate::environment::system::System;
-use crate::outcome::{ConsumersOutcome, Outcome, Verdict, Verification};
+use crate::outcome::{ConsumersOutcome, Outcome, SloOutcome, Verdict, Verification};
 use crate::report::Finished;
 use crate::report::figures::{KindFigures, QUANTILES, figures_of};
 use crate::report::provenance::utc;
 use crate::stats::recorder::Kind;
+use crate::stats::steady::Steadiness;
 use about::{Generator, ScenarioSection, Subject};
 use latency::LatencyUs;
 use load::{Load, LoadContext};
 use serde::Serialize;
 use shards::{ShardRow, SkewSection};
 use std::collections::BTreeMap;
-use verdicts::{SloRow, Steady, ValiditySection};
+use verdicts::ValiditySection;
 
 /// The version of the form.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -80,11 +81,11 @@ pub struct Document {
     /// How near it came to what the machine can do.
     pub roofline: Roofline,
     /// Whether the load was steady.
-    pub steady: Steady,
+    pub steady: Steadiness,
     /// Whether the figures say something about the subject.
     pub validity: ValiditySection,
     /// What had to hold.
-    pub slo: Vec<SloRow>,
+    pub slo: Vec<SloOutcome>,
     /// Faults that were put in on purpose.
     pub faults: Vec<Fault>,
     /// Money: nothing yet that costs any.
@@ -142,9 +143,9 @@ impl Document {
             verify: outcome.verify.clone(),
             resources: environment.resources.clone(),
             roofline: environment.roofline.clone(),
-            steady: Steady::new(&outcome.load.steady),
+            steady: outcome.load.steady,
             validity: ValiditySection::new(outcome, response),
-            slo: outcome.slo.iter().map(SloRow::new).collect(),
+            slo: outcome.slo.clone(),
             faults: outcome.planted.iter().cloned().map(Fault::planted).collect(),
             cost: Cost::default(),
             exit_code: outcome.exit.number(),
@@ -181,6 +182,7 @@ fn good_records(outcome: &Outcome) -> u64 {
 mod tests {
     use super::*;
     use crate::outcome::{QuantileValidity, Trust};
+    use crate::report::figures::{P99, P99_9};
     use crate::report::{Environment, json, sample};
     use serde_json::Value;
     use std::collections::BTreeSet;
@@ -267,7 +269,7 @@ mod tests {
     #[test]
     fn what_may_not_be_printed_is_null_and_has_its_reason() {
         let mut outcome = sample::outcome();
-        outcome.validity.quantiles = vec![QuantileValidity {
+        outcome.validity.quantiles[P99_9] = QuantileValidity {
             q: 0.999,
             lag_ns: 900_000,
             lag_ns_max: 250_000,
@@ -275,7 +277,7 @@ mod tests {
             stall_pct_max: 0.01,
             stall_pct_bound_max: 0.05,
             trust: Trust::Void,
-        }];
+        };
         outcome.verify.verdict = Verdict::NotVerified;
         let found = document(&outcome, &sample::environment());
         assert_eq!(found["latency_us"]["response"]["p99_9"], Value::Null);
@@ -292,13 +294,17 @@ mod tests {
     }
 
     #[test]
-    fn an_upper_bound_is_a_number_and_listed() {
+    fn an_upper_bound_is_null_and_listed() {
         let mut outcome = sample::outcome();
-        let validity = &mut outcome.validity.quantiles[0];
+        let validity = &mut outcome.validity.quantiles[P99];
         (validity.stall_pct, validity.trust) = (0.3, Trust::UpperBound);
         let found = document(&outcome, &sample::environment());
-        assert!(found["latency_us"]["response"]["p99"].is_number());
-        assert_eq!(found["validity"]["upper_bounds"], serde_json::json!(["p99"]));
+        assert_eq!(found["latency_us"]["response"]["p99"], Value::Null);
+        assert!(found["latency_us"]["response"]["p50"].is_number());
+        let bounds = found["validity"]["upper_bounds"].as_object().unwrap();
+        let p99 = bounds["p99"].as_f64().unwrap();
+        assert_eq!(bounds.len(), 1);
+        assert!((p99 / 2_480.0 - 1.0).abs() < 0.01, "{p99}");
         let reasons = found["validity"]["reasons"].to_string();
         assert!(reasons.contains("p99 is an upper bound: the generator's core"), "{reasons}");
     }

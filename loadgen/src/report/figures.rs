@@ -3,11 +3,9 @@
 
 use crate::outcome::Trust;
 use crate::stats::bootstrap;
+pub use crate::stats::distribution::QUANTILES;
 use crate::stats::distribution::{Distribution, Quantile};
 use crate::stats::recorder::Kind;
-
-/// The quantiles that are printed, in their order.
-pub const QUANTILES: [f64; 6] = [0.5, 0.9, 0.95, 0.99, 0.999, 0.9999];
 
 /// Places in [`QUANTILES`].
 pub const P50: usize = 0;

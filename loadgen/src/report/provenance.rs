@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 pub const UNKNOWN: &str = "unknown";
 
 /// Folders whose changes make another program; results and texts do not.
-const SOURCES: [&str; 5] = ["engine", "loadgen", "bench/rows", "Cargo.toml", "Cargo.lock"];
+const SOURCES: [&str; 6] = ["engine", "loadgen", "bench/rows", "tests", "Cargo.toml", "Cargo.lock"];
 
 const COMMIT_DIGITS_SHORT: usize = 7;
 const BINARY_BUFFER_BYTES: usize = 256 << 10;
@@ -38,6 +38,12 @@ impl Provenance {
         }
     }
 
+    /// Of this process: the checkout that it was started in, and its own binary.
+    #[must_use]
+    pub fn own() -> Self {
+        Self::find(checkout().as_deref())
+    }
+
     /// The commit in seven digits, for names of folders.
     #[must_use]
     pub fn git_short(&self) -> &str {
@@ -53,6 +59,13 @@ pub fn checkout_above(start: &Path) -> Option<PathBuf> {
         folder.join("loadgen/Cargo.toml").is_file() && folder.join("results").is_dir()
     };
     start.ancestors().find(is_checkout).map(Path::to_path_buf)
+}
+
+/// The checkout that this process was started in.
+#[must_use]
+pub fn checkout() -> Option<PathBuf> {
+    // A working directory that was removed is in no checkout.
+    std::env::current_dir().ok().and_then(|folder| checkout_above(&folder))
 }
 
 /// A moment as names of folders have it: `20261125T074502Z`.

@@ -19,6 +19,7 @@ use crate::outcome::{
 use crate::report::provenance::Provenance;
 use crate::report::{Environment, Finished};
 use crate::scenario::Scenario;
+use crate::stats::distribution::QUANTILES;
 use crate::stats::recorder::{Kind, Measured, Recorder};
 use crate::stats::series::Series;
 use crate::stats::shards::{AnswerMoment, ShardStats};
@@ -238,17 +239,17 @@ fn generator() -> GeneratorOutcome {
 }
 
 fn validity() -> Validity {
-    let quantile = QuantileValidity {
-        q: 0.99,
+    let quantiles = QUANTILES.map(|q| QuantileValidity {
+        q,
         lag_ns: 12_345,
         lag_ns_max: 237_000,
         stall_pct: 0.01,
         stall_pct_max: 0.1,
         stall_pct_bound_max: 0.5,
         trust: Trust::Exact,
-    };
+    });
     let reasons = vec!["1 search step was void and repeated".to_owned()];
-    Validity { ok: true, reasons, generator_limited: false, quantiles: vec![quantile] }
+    Validity { ok: true, reasons, generator_limited: false, quantiles: quantiles.to_vec() }
 }
 
 fn search() -> Search {

@@ -12,14 +12,11 @@ use crate::outcome::{
     Validity, Verdict, Verification,
 };
 use crate::scenario::{Scenario, SloSettings};
-use crate::stats::distribution::calls_needed;
+use crate::stats::distribution::{QUANTILES, calls_needed};
 use crate::stats::recorder::Kind;
 use crate::stats::steady::State;
 use crate::stats::throughput::Counters;
 use crate::worker::Ended;
-
-/// Quantiles that are printed.
-pub const QUANTILES: [f64; 6] = [0.5, 0.9, 0.95, 0.99, 0.999, 0.9999];
 
 /// The generator's lateness that no quantile is void for.
 const LAG_NS_MAX: u64 = 100_000;
@@ -31,6 +28,9 @@ const STALL_SHARE_MAX: f64 = 0.1;
 /// the engine's own.
 const STALL_SHARE_BOUND_MAX: f64 = 0.5;
 
+/// Stalls of the generator that a closed loop's times may have in them without a word, per cent.
+const CLOSED_STALL_PCT_MAX: f64 = 0.1;
+
 /// What the machine says about the measured time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Machine {
@@ -40,10 +40,14 @@ pub(super) struct Machine {
     pub notes: Vec<String>,
     /// The busiest engine core.
     pub engine_core_pct: Option<f64>,
+    /// The busiest generator core.
+    pub generator_core_pct: Option<f64>,
     /// Bytes written, of what the disk's probe reached.
     pub disk_write_ratio: Option<f64>,
     /// Somebody asked to stop, whatever was under way: the load, reading back, or a probe.
     pub interrupted: bool,
+    /// What could not be done once everything was measured: the run is not finished.
+    pub failures: Vec<String>,
 }
 
 /// Puts everything together.
@@ -76,6 +80,7 @@ pub(super) fn outcome(
     let planted_words = |defect: &String| format!("a defect was planted on purpose: {defect}");
     validity.reasons.extend(planted.iter().map(planted_words));
     validity.reasons.extend(unanswered(&scenario.slo, &load));
+    validity.reasons.extend(machine.failures.iter().cloned());
     let slo = slo(&scenario.slo, &load, &validity);
     let mut outcome = Outcome {
         scenario,
@@ -92,6 +97,9 @@ pub(super) fn outcome(
         exit: ExitCode::Ok,
     };
     outcome.exit = exit(&outcome);
+    if !machine.failures.is_empty() {
+        outcome.exit = outcome.exit.and(ExitCode::CouldNotRun);
+    }
     Ok(outcome)
 }
 
@@ -153,21 +161,19 @@ fn validity(
         ..Validity::default()
     };
     if !load.open_loop {
-        let engine_is_busy = machine.engine_core_pct.is_some_and(|pct| pct >= ENGINE_CORE_PCT);
-        let disk_is_busy = machine.disk_write_ratio.is_some_and(|ratio| ratio >= DISK_RATIO);
-        let generator_is_busy = generator.load_pct >= GENERATOR_LOAD_PCT;
-        validity.generator_limited = generator_is_busy && !engine_is_busy && !disk_is_busy;
+        judge_closed_loop(load, generator, machine, &mut validity);
         return validity;
     }
-    let must_hold = must_hold(slo);
+    let promised = promised(slo);
     let calls = load.latency(Kind::Response).calls();
     for q in QUANTILES {
+        let is_promised = promised.contains(&q);
         // What has too few calls is not printed anyway.
-        if calls < calls_needed(q) && !must_hold.contains(&q) {
+        if calls < calls_needed(q) && !is_promised {
             continue;
         }
         let found = quantile_validity(load, generator, q);
-        if found.trust == Trust::Void && must_hold.contains(&q) {
+        if found.trust == Trust::Void && (is_promised || ALWAYS.contains(&q)) {
             validity.ok = false;
             validity.reasons.push(sentence(&found));
         }
@@ -176,14 +182,43 @@ fn validity(
     validity
 }
 
-/// Quantiles that void the whole run: the median, p99 and those of an SLO.
-fn must_hold(slo: &SloSettings) -> Vec<f64> {
-    // An SLO on p50 or p99 adds nothing to these.
-    let mut quantiles = vec![0.5, 0.99];
-    if slo.response_p99_9.is_some() {
-        quantiles.push(0.999);
+/// A closed loop's rate is a lower bound where the generator was busy and nothing else was; its times
+/// are the engine's as far as nobody else is in them.
+fn judge_closed_loop(
+    load: &Load,
+    generator: &GeneratorOutcome,
+    machine: &Machine,
+    validity: &mut Validity,
+) {
+    let reaches = |share: Option<f64>, limit: f64| share.is_some_and(|share| share >= limit);
+    let engine_is_busy = reaches(machine.engine_core_pct, ENGINE_CORE_PCT);
+    let disk_is_busy = reaches(machine.disk_write_ratio, DISK_RATIO);
+    let generator_is_busy = generator.load_pct >= GENERATOR_LOAD_PCT
+        || reaches(machine.generator_core_pct, GENERATOR_LOAD_PCT);
+    validity.generator_limited = generator_is_busy && !engine_is_busy && !disk_is_busy;
+    let throttled = load.counters.throttled_records;
+    if throttled > 0 {
+        validity.ok = false;
+        validity.reasons.push(format!(
+            "the shards' limits, not the engine, decided this closed loop: they refused {throttled} \
+             records; without limits: --limits off, at a rate: --rate",
+        ));
     }
-    quantiles
+    if generator.self_stall_pct > CLOSED_STALL_PCT_MAX {
+        validity.reasons.push(format!(
+            "the times include the generator's own stalls: its core stood still for {:.3} % of the time",
+            generator.self_stall_pct,
+        ));
+    }
+}
+
+/// Quantiles that void the run where they are printed and the generator decided them.
+const ALWAYS: [f64; 2] = [0.5, 0.99];
+
+/// Quantiles that void it anyway: those of an SLO.
+fn promised(slo: &SloSettings) -> Vec<f64> {
+    let bounds = [(0.5, slo.response_p50), (0.99, slo.response_p99), (0.999, slo.response_p99_9)];
+    bounds.into_iter().filter(|(_, bound)| bound.is_some()).map(|(q, _)| q).collect()
 }
 
 fn quantile_validity(load: &Load, generator: &GeneratorOutcome, q: f64) -> QuantileValidity {
@@ -261,11 +296,13 @@ fn slo(settings: &SloSettings, load: &Load, validity: &Validity) -> Vec<SloOutco
             Some(ns) if trust == Trust::UpperBound => (format!("≤ {}", ms(ns)), within),
             Some(ns) => (ms(ns), true),
         };
+        let undecided = !is_known && !overloaded;
         found.push(SloOutcome {
             expression: format!("response_{name}<{bound}"),
-            observed: text,
+            // In run.json this word alone tells it from a broken one.
+            observed: if undecided { format!("undecided: {text}") } else { text },
             pass: within && is_known && !overloaded,
-            undecided: !is_known && !overloaded,
+            undecided,
         });
     }
     let ratio = |part: u64, all: u64| part as f64 / all.max(1) as f64;
@@ -394,7 +431,7 @@ mod tests {
     fn a_quantile_that_is_not_printed_decides_no_slo() {
         let (_, found, ..) = judged(0.6, 5);
         assert_eq!((found[0].pass, found[0].undecided), (false, true));
-        assert_eq!(found[0].observed, "n/a, the generator decided it");
+        assert_eq!(found[0].observed, "undecided: n/a, the generator decided it");
         let (validity, _, mut scenario, mut outcome) = judged(0.0, 5);
         let response = &mut outcome.load.distributions[Kind::Response as usize];
         response.limit_calls(999);
@@ -402,10 +439,44 @@ mod tests {
         let found = slo(&scenario.slo, &outcome.load, &validity);
         assert_eq!((found[0].pass, found[0].undecided), (true, false), "{found:?}");
         assert_eq!((found[1].pass, found[1].undecided), (false, true), "{found:?}");
-        assert_eq!(found[1].observed, "n/a, needs 1000 calls");
+        assert_eq!(found[1].observed, "undecided: n/a, needs 1000 calls");
         outcome.load.counters.throttled_final_records = 1_000_000;
         let found = slo(&scenario.slo, &outcome.load, &validity);
         assert_eq!((found[1].pass, found[1].undecided), (false, false), "lost for ever: {found:?}");
+    }
+
+    #[test]
+    fn a_quantile_that_is_neither_printed_nor_promised_voids_nothing() {
+        let mut outcome = sample::outcome();
+        outcome.generator.self_stall_pct = 3.0;
+        outcome.scenario.slo = SloSettings::default();
+        let judged = |outcome: &Outcome| {
+            validity(&outcome.load, &outcome.generator, &outcome.scenario.slo, &Machine::default())
+        };
+        assert!(!judged(&outcome).ok, "p99 is printed");
+        outcome.load.distributions[Kind::Response as usize].limit_calls(999);
+        assert!(judged(&outcome).ok, "{:?}", judged(&outcome).reasons);
+        outcome.scenario.slo.response_p99 = Some(Span(Duration::from_millis(5)));
+        assert!(!judged(&outcome).ok, "p99 is promised");
+    }
+
+    #[test]
+    fn a_closed_loop_says_who_decided_it() {
+        let mut outcome = sample::outcome();
+        outcome.load.open_loop = false;
+        let judged = |outcome: &Outcome, generator_core_pct| {
+            let machine = Machine { generator_core_pct, ..Machine::default() };
+            validity(&outcome.load, &outcome.generator, &outcome.scenario.slo, &machine)
+        };
+        let found = judged(&outcome, Some(80.0));
+        assert!(found.ok && !found.generator_limited && found.reasons.is_empty(), "{found:?}");
+        assert!(judged(&outcome, Some(90.0)).generator_limited, "executor and ring are work too");
+        outcome.generator.self_stall_pct = 24.5;
+        let found = judged(&outcome, None);
+        assert!(found.ok && found.reasons[0].contains("stood still for 24.500 %"), "{found:?}");
+        outcome.load.counters.throttled_records = 84_353;
+        let found = judged(&outcome, None);
+        assert!(!found.ok && found.reasons[0].contains("refused 84353 records"), "{found:?}");
     }
 
     #[test]

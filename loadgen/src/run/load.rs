@@ -7,7 +7,8 @@ use std::time::Duration;
 use gyre::embed::{CoreStats, Stream, StreamOptions};
 use model::StreamName;
 use model::limits::ShardRates;
-use runtime::{clock, random};
+use runtime::clock::{self, Instant};
+use runtime::random;
 
 use self::crew::{Crew, Left};
 use super::live::Live;
@@ -108,6 +109,8 @@ pub(super) struct Loaded {
     pub generator: GeneratorOutcome,
     pub before: Vec<CoreStats>,
     pub after: Vec<CoreStats>,
+    /// From the counters `before` to those `after`: less than planned where it ended early.
+    pub counted: Duration,
     /// What the measured time took; `None` where nobody watched.
     pub usage: Option<Usage>,
     /// When the measured time began.
@@ -138,9 +141,9 @@ pub(super) async fn load(
     let at = |ns: u64| start + Duration::from_nanos(ns);
     crew.watch_until(at(plan.measured.from_ns), start, plan.measured, live).await;
     let meters = plan.metered.then(|| Meters::start(surroundings::watched(&rig.data)));
-    let before = rig.client.stats().await.map_err(Failure::could_not)?;
+    let (before_at, before) = counters(rig).await?;
     crew.watch_until(at(plan.measured.until_ns), start, plan.measured, live).await;
-    let after = rig.client.stats().await.map_err(Failure::could_not)?;
+    let (after_at, after) = counters(rig).await?;
     let usage = meters.map(Meters::stop);
     let cpus = plan.generator_cpus(rig).to_vec();
     let left = crew.join().await;
@@ -162,9 +165,17 @@ pub(super) async fn load(
         generator,
         before,
         after,
+        counted: after_at - before_at,
         usage,
         started_unix_ms,
     })
+}
+
+/// The engine's counters, and the middle of the time in which it was asked for them.
+async fn counters(rig: &Rig) -> Result<(Instant, Vec<CoreStats>), Failure> {
+    let asked = clock::now();
+    let counters = rig.client.stats().await.map_err(Failure::could_not)?;
+    Ok((asked + (clock::now() - asked) / 2, counters))
 }
 
 /// All workers together.
@@ -190,7 +201,7 @@ fn merge(
         _ => plan.measured.until_ns,
     };
     let measured_ns = until_ns.saturating_sub(plan.measured.from_ns);
-    let (mut generator, in_flight_max) = generator_of(&worked, measured_ns);
+    let (mut generator, in_flight_max) = generator_of(&worked);
     generator.cpus = cpus;
     let accounts: Vec<_> = worked.into_iter().map(|one| one.account).collect();
     let all_writers_seen = accounts.len() == 1;
@@ -222,6 +233,7 @@ fn merge(
         top_keys: keys.top(TOP_KEYS),
         ..shards(stream, sum.shards)
     };
+    sum.series.cut(measured_ns);
     let series = if open_loop { sum.series.mean_responses_ns() } else { sum.series.acked() };
     let whole = usize::try_from(measured_ns / SLICE_NS).expect("few slices");
     let mut steady = steady::judge(&series[..whole.min(series.len())], SLICE_NS as f64 / 1e9);
@@ -284,8 +296,7 @@ fn ended_of(worked: &[Worked]) -> Ended {
 
 /// What the generator's cores did in the measured time, the busiest of them, and how many calls were
 /// in flight at most.
-fn generator_of(worked: &[Worked], measured_ns: u64) -> (GeneratorOutcome, usize) {
-    let share = |span: Duration| 100.0 * span.as_nanos() as f64 / measured_ns.max(1) as f64;
+fn generator_of(worked: &[Worked]) -> (GeneratorOutcome, usize) {
     let mut generator = GeneratorOutcome {
         cpus: Vec::new(),
         load_pct: 0.0,
@@ -296,7 +307,7 @@ fn generator_of(worked: &[Worked], measured_ns: u64) -> (GeneratorOutcome, usize
     let mut in_flight_max = 0;
     for one in worked {
         in_flight_max += one.in_flight_max;
-        generator.load_pct = generator.load_pct.max(share(one.work_time));
+        generator.load_pct = generator.load_pct.max(one.load_pct());
         generator.self_stall_max = generator.self_stall_max.max(one.stalls.longest);
         generator.self_stall_pct = generator.self_stall_pct.max(one.stalls.share_pct());
         generator.arenas_replaced += one.arenas_replaced;

@@ -4,6 +4,7 @@ use runtime::cores;
 
 use super::Failure;
 use crate::cli::CpuList;
+use crate::environment::affinity::Affinity;
 use crate::scenario::{LimitsSetting, Scenario};
 
 /// See the module.
@@ -13,8 +14,10 @@ pub(super) struct Places {
     pub engine_cores: usize,
     pub engine_cpus: Vec<usize>,
     pub generator_cpus: Vec<usize>,
-    pub warnings: Vec<String>,
 }
+
+/// Why a run in which engine and generator share a CPU is void.
+pub(super) const SHARED: &str = "engine and generator share a CPU: their figures are not their own";
 
 impl Places {
     /// What the scenario says; else half of the CPUs for each, the generator's the later ones. With limits
@@ -68,17 +71,27 @@ impl Places {
         });
         let generator_cpus = generator.unwrap_or_else(|| not_in(&Some(engine_cpus.clone())));
         let engine_cores = cores.unwrap_or(engine_cpus.len());
-        let mut warnings = Vec::new();
-        if engine_cpus.iter().any(|cpu| generator_cpus.contains(cpu)) {
-            warnings.push(
-                "engine and generator share a CPU: their figures are not their own".to_owned(),
-            );
+        Ok(Places { engine_cores, engine_cpus, generator_cpus })
+    }
+
+    /// `affinity` of run.json.
+    pub(super) fn affinity(&self) -> Affinity {
+        Affinity {
+            server: Some(self.engine_cpus.clone()),
+            generator: Some(self.generator_cpus.clone()),
         }
-        if engine_cores > engine_cpus.len() {
-            warnings
-                .push(format!("{engine_cores} engine cores share {} CPU(s)", engine_cpus.len()));
-        }
-        Ok(Places { engine_cores, engine_cpus, generator_cpus, warnings })
+    }
+
+    /// What a reader of the figures has to know of them.
+    pub(super) fn crowded(&self) -> Option<String> {
+        let (cores, cpus) = (self.engine_cores, self.engine_cpus.len());
+        (cores > cpus).then(|| format!("{cores} engine cores share {cpus} CPU(s)"))
+    }
+
+    /// All that is to be told before the run.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let shared = self.affinity().overlaps().then(|| SHARED.to_owned());
+        shared.into_iter().chain(self.crowded()).collect()
     }
 }
 
@@ -99,7 +112,7 @@ mod tests {
                 places.engine_cores,
                 &*places.engine_cpus,
                 &*places.generator_cpus,
-                places.warnings.len(),
+                places.warnings().len(),
             );
             assert_eq!(found, expected);
         };

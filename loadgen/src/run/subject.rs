@@ -6,12 +6,14 @@ use std::time::Duration;
 use gyre::embed::{
     Client, Durability as EngineDurability, Engine, EngineConfig, Limits, StartReport,
 };
-use model::limits::{Rate, ShardRates};
+use model::limits::{Rate, SHARD_WRITE_RECORDS_PER_SECOND, ShardRates};
 use runtime::{clock, signal};
 
 use super::live::Live;
 use super::places::Places;
+use super::surroundings::FREE_BYTES_MIN;
 use super::{Failure, RunOptions};
+use crate::amount::{Span, show_bytes};
 use crate::cli::Plant;
 use crate::exit_code::ExitCode;
 use crate::scenario::{self, Durability, LimitsSetting, Scenario};
@@ -29,8 +31,10 @@ const SETTLED_BYTES: u64 = 256 << 20;
 const SETTLE: Duration = Duration::from_secs(2);
 /// Between two portions somebody may ask to stop: a slow disk needs a second for one.
 const PREPARED_AT_ONCE_BYTES: u64 = 256 << 20;
-/// The part of the free space that is prepared at most.
+/// The part of the free space that is prepared at most, and that the default run takes.
 const FREE_SHARE: u64 = 4;
+/// Below this a measurement says nothing.
+const MEASURE_MIN: Duration = Duration::from_secs(1);
 
 pub(super) struct Subject {
     engine: Engine,
@@ -173,7 +177,10 @@ fn needed_bytes(scenario: &Scenario, disk_mb_s: Option<f64>) -> u64 {
     let record =
         scenario.record_bytes().0 + crate::keys::KEY_BYTES_MAX as u64 + LOG_BYTES_PER_RECORD;
     let limited = match scenario.stream.limits {
-        LimitsSetting::Aws => u64::from(scenario.stream.shards) * 1_000 * record,
+        LimitsSetting::Aws => {
+            let records = u64::from(SHARD_WRITE_RECORDS_PER_SECOND);
+            u64::from(scenario.stream.shards) * records * record
+        }
         LimitsSetting::Off => u64::MAX,
     };
     let per_second = match scenario.producer.rate {
@@ -185,6 +192,53 @@ fn needed_bytes(scenario: &Scenario, disk_mb_s: Option<f64>) -> u64 {
     };
     let span = (scenario.run.warmup.0 + scenario.run.measure.0).as_secs_f64();
     (per_second.min(limited) as f64 * span) as u64
+}
+
+/// Whether there is room for the default run at all.
+pub(super) fn check_room(folder: &Path) -> Result<(), Failure> {
+    let free = free_bytes(folder)?;
+    if free >= FREE_BYTES_MIN {
+        return Ok(());
+    }
+    Err(Failure::could_not(format!(
+        "{} are free below {}, {} are needed; `loadgen run` can do with less",
+        show_bytes(free),
+        folder.display(),
+        show_bytes(FREE_BYTES_MIN),
+    )))
+}
+
+/// The scenario, measured for less time where it would take more than its part of the free space and of
+/// what is prepared already.
+pub(super) fn fitted(
+    rig: &Rig,
+    scenario: &Scenario,
+    prepared: &PreparedBytes,
+    live: &mut Live,
+) -> Result<Scenario, Failure> {
+    let room_bytes = (free_bytes(&rig.data)? + prepared.bytes) / FREE_SHARE;
+    let fitted = shortened(scenario, room_bytes);
+    let (planned, measured) = (scenario.run.measure, fitted.run.measure);
+    if measured != planned {
+        let room = show_bytes(room_bytes);
+        live.note(&format!(
+            "measured for {measured}, not {planned}: it may take {room} of the disk"
+        ));
+    }
+    Ok(fitted)
+}
+
+fn shortened(scenario: &Scenario, room_bytes: u64) -> Scenario {
+    let mut scenario = scenario.clone();
+    let needed = needed_bytes(&scenario, None);
+    if needed > room_bytes {
+        let span = scenario.run.warmup.0 + scenario.run.measure.0;
+        let span = span.mul_f64(room_bytes as f64 / needed as f64);
+        let measure = span.saturating_sub(scenario.run.warmup.0).max(MEASURE_MIN);
+        // Whole slices of the series.
+        scenario.run.measure = Span(Duration::from_millis(measure.as_millis() as u64 / 100 * 100));
+    }
+    scenario
 }
 
 fn free_bytes(folder: &Path) -> Result<u64, Failure> {
@@ -213,6 +267,19 @@ mod tests {
         scenario.stream.limits = LimitsSetting::Off;
         assert_eq!(needed_bytes(&scenario, None), 6_000_000 * 10 * 162);
         assert_eq!(needed_bytes(&scenario, Some(400.0)), 500_000_000 * 10);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_measured_for_less_time() {
+        let mut scenario = Scenario::run_default();
+        scenario.stream.limits = LimitsSetting::Off;
+        scenario.producer.rate = scenario::Rate::PerSecond(1_000_000);
+        // Two seconds of warm-up and ten that are measured.
+        let all_bytes = 162_000_000 * 12;
+        let measured = |room_bytes| shortened(&scenario, room_bytes).run.measure.0;
+        assert_eq!(measured(all_bytes), Duration::from_secs(10));
+        assert_eq!(measured(all_bytes / 2), Duration::from_secs(4));
+        assert_eq!(measured(0), MEASURE_MIN);
     }
 
     #[test]

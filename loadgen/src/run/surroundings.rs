@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use gyre::embed::{CoreStats, FlushMethod, LogCounters};
+use model::limits::SHARD_WRITE_RECORDS_PER_SECOND;
 use runtime::signal;
 
-use super::folder::home;
+use super::folder::Folder;
 use super::live::Live;
-use super::places::Places;
+use super::places::{Places, SHARED};
+use super::subject::check_room;
 use super::{Failure, RunOptions};
-use crate::environment::affinity::Affinity;
 use crate::environment::hardware::fingerprint;
 use crate::environment::meters::{ServerWork, ThreadGroup, Usage, Watched};
 use crate::environment::preflight::{Preflight, PreflightPlan, preflight};
@@ -26,15 +27,13 @@ use crate::report::Environment;
 use crate::scenario::{Durability, LimitsSetting, Scenario};
 
 /// What must be free on the disk.
-const FREE_BYTES_MIN: u64 = 4 << 30;
-/// How the name of the probes' file begins.
-const PROBE_FILE: &str = "loadgen-probe";
-/// Records a second of one shard.
-const SHARD_RECORDS_PER_S: f64 = 1_000.0;
+pub(super) const FREE_BYTES_MIN: u64 = 4 << 30;
 
 /// What was found before the engine started.
 #[derive(Default)]
 pub(super) struct Surroundings {
+    /// The engine's folder: the file system and the disk that are meant.
+    data: PathBuf,
     preflight: Preflight,
     /// `None` where nothing is to be probed.
     plan: Option<ProbePlan>,
@@ -53,13 +52,18 @@ impl Surroundings {
         scenario: &Scenario,
         options: &RunOptions,
         places: &Places,
+        folder: &Folder,
         flush: FlushMethod,
         live: &mut Live,
     ) -> Result<Surroundings, Failure> {
-        if !options.probes {
-            return Ok(Surroundings::default());
+        let data = folder.path().to_owned();
+        if options.search {
+            check_room(&data)?;
         }
-        let mut plan = PreflightPlan::new(home(), FREE_BYTES_MIN);
+        if !options.probes {
+            return Ok(Surroundings { data, ..Surroundings::default() });
+        }
+        let mut plan = PreflightPlan::new(data.clone(), FREE_BYTES_MIN);
         if options.force {
             plan.wait_max = Duration::ZERO;
         }
@@ -77,7 +81,7 @@ impl Surroundings {
             none if none.is_empty() => "the machine is calm".to_owned(),
             complaints => complaints.join("; "),
         });
-        let file = ProbeFile::new();
+        let file = ProbeFile { path: folder.probe().to_owned() };
         let mut plan = ProbePlan::new(file.path.clone());
         plan.cpu = places.engine_cpus.first().copied();
         plan.other_cpu = places.generator_cpus.first().copied();
@@ -88,10 +92,11 @@ impl Surroundings {
         };
         let before = probed(&plan, live);
         interrupted()?;
-        Ok(Surroundings { preflight, plan: Some(plan), probe_file: Some(file), before })
+        Ok(Surroundings { data, preflight, plan: Some(plan), probe_file: Some(file), before })
     }
 
-    /// Everything about the machine, once the run is over. Blocks; not to be called on a core.
+    /// Everything about the machine, once the run is over, and before its folder goes: what removing it
+    /// costs the disk is not the probe's. Blocks; not to be called on a core.
     pub(super) fn environment(self, run: &Run<'_>, live: &mut Live) -> Environment {
         let plan = self.plan.filter(|_| !signal::is_interrupted());
         let after = plan.map(|plan| probed(&plan, live));
@@ -114,15 +119,12 @@ impl Surroundings {
             null_reasons: reasons,
         };
         Environment {
-            hardware: fingerprint(&home()),
+            hardware: fingerprint(&self.data),
             system: System::read(),
             roofline: run.roofline(&probes.mean),
             probes,
             preflight: self.preflight,
-            affinity: Affinity {
-                server: Some(run.places.engine_cpus.clone()),
-                generator: Some(run.places.generator_cpus.clone()),
-            },
+            affinity: run.places.affinity(),
             resources: Resources { server, generator, host },
         }
     }
@@ -132,13 +134,6 @@ impl Surroundings {
 /// and used again by the second. It goes with this value.
 struct ProbeFile {
     path: PathBuf,
-}
-
-impl ProbeFile {
-    /// Where it will be.
-    fn new() -> ProbeFile {
-        ProbeFile { path: home().join(format!("{PROBE_FILE}-{}", std::process::id())) }
-    }
 }
 
 impl Drop for ProbeFile {
@@ -187,6 +182,8 @@ pub(super) struct Run<'a> {
     pub generator: &'a GeneratorOutcome,
     pub before: &'a [CoreStats],
     pub after: &'a [CoreStats],
+    /// The time between them.
+    pub counted: Duration,
     pub usage: Option<&'a Usage>,
 }
 
@@ -197,20 +194,29 @@ impl Run<'_> {
         sum(self.after).saturating_sub(sum(self.before))
     }
 
+    /// How busy the generator was: what it calls useful work, or its thread as the kernel counts, ring
+    /// and executor included, whichever is more.
+    fn generator_pct(&self) -> f64 {
+        let thread = self.usage.and_then(Usage::busiest_generator_core_pct);
+        thread.unwrap_or(0.0).max(self.generator.load_pct)
+    }
+
     fn roofline(&self, probes: &ProbeFigures) -> Roofline {
         let seconds = self.load.measured_ns.max(1) as f64 / 1e9;
+        let counted_s = self.counted.as_secs_f64().max(1e-9);
         let shards = f64::from(self.scenario.stream.shards);
         let limited = self.scenario.stream.limits == LimitsSetting::Aws;
         roofline(&Measured {
-            frame_bytes_per_s: Some(self.rose(|log| log.frame_bytes) as f64 / seconds),
-            flushes_per_s: Some(self.rose(|log| log.flushes) as f64 / seconds),
+            frame_bytes_per_s: Some(self.rose(|log| log.frame_bytes) as f64 / counted_s),
+            flushes_per_s: Some(self.rose(|log| log.flushes) as f64 / counted_s),
             seq_write_mb_s: probes.seq_write_mb_s,
             write_flush_per_s: probes.write_flush_per_s,
             engine_core_pct: self.usage.and_then(Usage::busiest_engine_core_pct),
-            generator_load_pct: Some(self.generator.load_pct),
+            generator_load_pct: Some(self.generator_pct()),
             acked_per_s: self.load.counters.acked_records as f64 / seconds,
             generator_ceiling_per_s: None,
-            shard_limit_per_s: limited.then_some(shards * SHARD_RECORDS_PER_S),
+            shard_limit_per_s: limited
+                .then_some(shards * f64::from(SHARD_WRITE_RECORDS_PER_SECOND)),
         })
     }
 }
@@ -231,23 +237,27 @@ fn work(run: &Run<'_>) -> ServerWork {
 pub(super) fn complaints(environment: &Environment) -> Vec<String> {
     let mut found = environment.preflight.lasting_complaints();
     found.extend(environment.resources.host.contended());
+    found.extend(environment.affinity.overlaps().then(|| SHARED.to_owned()));
     found
 }
 
-/// What was found before the run and was measured again while it went.
-pub(super) fn notes(environment: &Environment) -> Vec<String> {
+/// What has to be known to read the figures: what was found before the run and was measured again while
+/// it went, and how the machine was used.
+pub(super) fn notes(environment: &Environment, places: &Places) -> Vec<String> {
     let passing = environment.preflight.passing_complaints();
-    passing.into_iter().map(|sentence| format!("before the run: {sentence}")).collect()
+    let before = passing.into_iter().map(|sentence| format!("before the run: {sentence}"));
+    before.chain(places.crowded()).chain(environment.system.clock_warning()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::folder::home;
 
     #[test]
     fn the_probes_file_goes_with_its_value_whether_it_was_made_or_not() {
-        let file = ProbeFile::new();
-        let path = file.path.clone();
+        let path = home().join(format!("probe-file-test-{}", std::process::id()));
+        let file = ProbeFile { path: path.clone() };
         std::fs::write(&path, "probed").unwrap();
         drop(file);
         assert!(!path.exists());

@@ -2,7 +2,7 @@
 
 use super::ScenarioError;
 use crate::amount::{AmountError, Bytes, Count, Span, parse_count_from_one};
-use crate::keys::{KeyDistribution, ZIPF_KEYS_DEFAULT};
+use crate::keys::{KEY_BYTES_MAX, KeyDistribution, ZIPF_KEYS_DEFAULT};
 use crate::sizes::Sizes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
@@ -133,12 +133,21 @@ impl ProducerSettings {
     /// millions of records a second, so that it decides nothing.
     pub const IN_FLIGHT_OPEN_DEFAULT: u64 = 1024;
 
+    /// An overloaded engine leaves as many calls in the generator's memory as the cap lets go: where
+    /// nothing else is said, this many bytes of data and keys.
+    pub const IN_FLIGHT_OPEN_BYTES_DEFAULT: u64 = 256 << 20;
+
     /// Calls in flight at most.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
         let default = match self.rate {
             Rate::Max => Self::IN_FLIGHT_CLOSED_DEFAULT,
-            Rate::PerSecond(_) => Self::IN_FLIGHT_OPEN_DEFAULT,
+            Rate::PerSecond(_) => {
+                let record_bytes = self.size.bytes().0.saturating_add(KEY_BYTES_MAX as u64);
+                let call_bytes = record_bytes.saturating_mul(u64::from(self.batch.max_records));
+                let calls = Self::IN_FLIGHT_OPEN_BYTES_DEFAULT / call_bytes.max(1);
+                calls.clamp(1, Self::IN_FLIGHT_OPEN_DEFAULT)
+            }
         };
         self.in_flight_max.map_or(default, |count| count.0)
     }

@@ -221,6 +221,9 @@ impl Distribution {
     }
 }
 
+/// The quantiles that are judged and printed, in their order.
+pub const QUANTILES: [f64; 6] = [0.5, 0.9, 0.95, 0.99, 0.999, 0.9999];
+
 /// Calls that a quantile needs before it is printed: 10 / (1 - q).
 #[must_use]
 pub fn calls_needed(q: f64) -> u64 {

@@ -2,7 +2,7 @@
 //! and the verdict "steady" are made of.
 
 use crate::stats::recorder::Measured;
-use crate::stats::slices;
+use crate::stats::{SLICE_NS, slices};
 
 /// One slice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +64,14 @@ impl Series {
         }
     }
 
+    /// Forgets what lies behind the part that was measured, to the last whole slice.
+    pub fn cut(&mut self, measured_ns: u64) {
+        if measured_ns < self.measured.span_ns() {
+            let whole = usize::try_from(measured_ns / SLICE_NS).expect("few slices");
+            self.slices.truncate(whole);
+        }
+    }
+
     /// Mean responses of the calls by slice, for an open loop's steadiness; a slice without calls
     /// repeats the one before.
     #[must_use]
@@ -105,5 +113,11 @@ mod tests {
         series.merge(&copy);
         assert_eq!(series.acked(), [6.0, 2.0, 4.0]);
         assert_eq!(series.mean_responses_ns(), [10.0, 10.0, 10.0]);
+        series.cut(250_000_000);
+        assert_eq!(series.slices().len(), 3, "all of it was measured");
+        series.cut(249_999_999);
+        assert_eq!(series.acked(), [6.0, 2.0]);
+        series.cut(0);
+        assert!(series.slices().is_empty());
     }
 }

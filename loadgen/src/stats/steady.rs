@@ -6,6 +6,9 @@
 //! left; a run whose 95 % interval of it, as a change over the measured time, lies beyond 2 % of the
 //! mean was drifting. Such a run is kept and flagged.
 
+use crate::report::round::to_places;
+use serde::{Serialize, Serializer};
+
 /// Slices that one mean is taken of.
 const BATCH: usize = 5;
 
@@ -15,7 +18,8 @@ const MEANS_MIN: usize = 10;
 const SLOPE_PCT_MAX: f64 = 2.0;
 
 /// What `steady.state` says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum State {
     /// Settled and level.
     Steady,
@@ -27,28 +31,29 @@ pub enum State {
     Unknown,
 }
 
-impl State {
-    /// The word for run.json.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Steady => "steady",
-            Self::NotSteady => "not_steady",
-            Self::Overloaded => "overloaded",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-/// The verdict on a series.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// `steady` of run.json: the verdict on a series.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Steadiness {
     /// The word.
     pub state: State,
     /// Seconds at the start that MSER-5 would cut.
+    #[serde(serialize_with = "one_place")]
     pub warmup_cut_s: f64,
-    /// Change over what is left of the measured time, per cent of the mean, with its 95 % interval.
+    /// Change over what is left of the measured time, per cent of the mean, with its 95 % interval, which
+    /// run.json leaves out.
+    #[serde(serialize_with = "slope_alone")]
     pub slope_pct: Option<[f64; 3]>,
+}
+
+fn one_place<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    to_places(*number, 1).serialize(serializer)
+}
+
+fn slope_alone<S: Serializer>(
+    slope_pct: &Option<[f64; 3]>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    slope_pct.map(|[slope, ..]| to_places(slope, 2)).serialize(serializer)
 }
 
 /// Judges a series of slices: acknowledged records of a closed loop, mean responses of an open one.

@@ -1,7 +1,8 @@
 //! Finds the moments in which the generator's own core did not run.
 //!
-//! A task sleeps for a millisecond at a time; what a beat is later than that by more than another
-//! millisecond is a stall of ours: the scheduler, the hypervisor, or a call that held the core.
+//! A task sleeps for a quarter of a millisecond at a time. A gap of more than a millisecond between two
+//! beats is a stall of ours, and all of it that the second came too late counts: the scheduler, the
+//! hypervisor, or a call that held the core.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -12,8 +13,8 @@ use runtime::task;
 
 use crate::stats::recorder::Measured;
 
-const BEAT: Duration = Duration::from_millis(1);
-const STALL_MIN: Duration = Duration::from_millis(1);
+const BEAT: Duration = Duration::from_micros(250);
+const GAP_MAX: Duration = Duration::from_millis(1);
 
 /// The stalls of one generator core.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,18 +52,18 @@ async fn beat(
     while !stop.get() {
         clock::sleep_until(last + BEAT).await;
         let now = clock::now();
-        let late = (now - last).saturating_sub(BEAT);
         if measured.contains(at_ns(last)) {
-            stalls.borrow_mut().add(now - last, late);
+            stalls.borrow_mut().add(now - last);
         }
         last = now;
     }
 }
 
 impl Stalls {
-    fn add(&mut self, beat: Duration, late: Duration) {
-        self.watched += beat;
-        if late > STALL_MIN {
+    fn add(&mut self, gap: Duration) {
+        self.watched += gap;
+        if gap > GAP_MAX {
+            let late = gap.saturating_sub(BEAT);
             self.longest = self.longest.max(late);
             self.total += late;
         }
@@ -90,15 +91,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_late_by_more_than_a_millisecond_is_a_stall() {
-        let ms = Duration::from_millis;
+    fn a_gap_of_more_than_a_millisecond_is_a_stall() {
+        let us = Duration::from_micros;
         let mut stalls = Stalls::default();
-        stalls.add(ms(2), ms(1));
+        stalls.add(us(1_000));
         assert_eq!((stalls.total, stalls.longest), (Duration::ZERO, Duration::ZERO));
-        stalls.add(ms(4), ms(3));
-        stalls.add(ms(94), ms(2));
-        assert_eq!((stalls.total, stalls.longest), (ms(5), ms(3)));
-        assert!((stalls.share_pct() - 5.0).abs() < 1e-9);
+        stalls.add(us(1_500));
+        stalls.add(us(4_250));
+        assert_eq!((stalls.total, stalls.longest), (us(1_250 + 4_000), us(4_000)));
+        assert_eq!(stalls.watched, us(6_750));
+        assert!((stalls.share_pct() - 100.0 * 5_250.0 / 6_750.0).abs() < 1e-9);
         assert!(Stalls::default().share_pct().abs() < 1e-9);
     }
 }

@@ -100,7 +100,11 @@ impl LatencyUs {
 
 impl KindUs {
     fn new(figures: &KindFigures) -> Self {
-        let us = |figure: Figure| figure.ns().map(|ns| ns_to_us(ns as f64));
+        let us = |figure: Figure| match figure {
+            // A number would be taken for the engine's own: it stands in `validity.upper_bounds`.
+            Figure::AtMost(_) => None,
+            figure => figure.ns().map(|ns| ns_to_us(ns as f64)),
+        };
         let interval = |ns: Option<[u64; 2]>| ns.map(|ns| ns.map(|ns| ns_to_us(ns as f64)));
         let quantiles = figures.quantiles;
         Self {

@@ -1,22 +1,11 @@
-//! The sections that judge: `steady`, `validity`, `slo`.
+//! The section that judges: `validity`.
 
-use crate::outcome::{Outcome, SloOutcome, Trust};
+use crate::outcome::{Outcome, Trust};
 use crate::report::figures::{Figure, KindFigures, QUANTILES};
-use crate::report::round::to_places;
+use crate::report::round::ns_to_us;
 use crate::run::judge;
-use crate::stats::steady::Steadiness;
 use serde::Serialize;
-
-/// `steady`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Steady {
-    /// "steady", "not_steady", "overloaded" or "unknown".
-    pub state: &'static str,
-    /// Seconds at the start that MSER-5 would cut.
-    pub warmup_cut_s: f64,
-    /// Change over the measured time, per cent of the mean; null where it was too short.
-    pub slope_pct: Option<f64>,
-}
+use std::collections::BTreeMap;
 
 /// `validity`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -25,32 +14,9 @@ pub struct ValiditySection {
     pub ok: bool,
     /// What speaks against them, and what has to be known to read them.
     pub reasons: Vec<String>,
-    /// Quantiles under the names of `latency_us` that are upper bounds: stalls of the generator, which
-    /// only lengthen a response, are in them.
-    pub upper_bounds: Vec<String>,
-}
-
-/// A row of `slo`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SloRow {
-    /// As a person would write it: `response_p99<5ms`.
-    pub expr: String,
-    /// In the same unit.
-    pub observed: String,
-    /// Whether it held.
-    pub pass: bool,
-}
-
-impl Steady {
-    /// The section.
-    #[must_use]
-    pub fn new(found: &Steadiness) -> Self {
-        Self {
-            state: found.state.word(),
-            warmup_cut_s: to_places(found.warmup_cut_s, 1),
-            slope_pct: found.slope_pct.map(|[slope, ..]| to_places(slope, 2)),
-        }
-    }
+    /// Quantiles of the response that are upper bounds, under the names of `latency_us`, where they are
+    /// null: stalls of the generator are in them. Microseconds.
+    pub upper_bounds: BTreeMap<String, f64>,
 }
 
 impl ValiditySection {
@@ -79,10 +45,16 @@ impl ValiditySection {
     }
 }
 
-fn upper_bounds(response: &KindFigures) -> Vec<String> {
+fn upper_bounds(response: &KindFigures) -> BTreeMap<String, f64> {
     let figures = QUANTILES.iter().zip(response.quantiles);
-    let bounded = figures.filter(|(_, figure)| matches!(figure, Figure::AtMost(_)));
-    bounded.map(|(q, _)| judge::quantile_name(*q).replace('.', "_")).collect()
+    let bounded = figures.filter_map(|(q, figure)| match figure {
+        Figure::AtMost(ns) => {
+            let name = judge::quantile_name(*q).replace('.', "_");
+            Some((name, ns_to_us(ns as f64)))
+        }
+        _ => None,
+    });
+    bounded.collect()
 }
 
 fn lower_bounds(response: &KindFigures) -> Option<String> {
@@ -96,12 +68,4 @@ fn lower_bounds(response: &KindFigures) -> Option<String> {
         format!("response {} at least: {count} records were never sent", bounded.join(", "))
     };
     (!bounded.is_empty()).then(sentence)
-}
-
-impl SloRow {
-    /// The row.
-    #[must_use]
-    pub fn new(slo: &SloOutcome) -> Self {
-        Self { expr: slo.expression.clone(), observed: slo.observed.clone(), pass: slo.pass }
-    }
 }

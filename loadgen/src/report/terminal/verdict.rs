@@ -3,9 +3,8 @@
 use super::style::Style;
 use crate::amount::show_count;
 use crate::exit_code::ExitCode;
-use crate::outcome::{Outcome, Verdict, Verification};
+use crate::outcome::{Outcome, SloOutcome, Verdict, Verification};
 use crate::report::document::Document;
-use crate::report::document::verdicts::SloRow;
 use crate::stats::steady::State;
 
 pub(super) fn section(outcome: &Outcome, document: &Document, style: Style) -> String {
@@ -19,8 +18,7 @@ pub(super) fn section(outcome: &Outcome, document: &Document, style: Style) -> S
         style.verdict(steadiness(steady), is_steady),
     );
     if !document.slo.is_empty() {
-        let rows = document.slo.iter().zip(&outcome.slo);
-        let rows: Vec<String> = rows.map(|(row, slo)| slo_row(row, slo.undecided, style)).collect();
+        let rows: Vec<String> = document.slo.iter().map(|slo| slo_row(slo, style)).collect();
         text += &format!(" · SLO {}", rows.join("  "));
     }
     if document.interrupted {
@@ -86,12 +84,12 @@ const fn steadiness(state: State) -> &'static str {
     }
 }
 
-fn slo_row(row: &SloRow, undecided: bool, style: Style) -> String {
-    let mark = match (row.pass, undecided) {
+fn slo_row(row: &SloOutcome, style: Style) -> String {
+    let mark = match (row.pass, row.undecided) {
         (true, _) => "✓",
         (false, true) => "?",
         (false, false) => "✗",
     };
     let mark = style.verdict(mark, row.pass);
-    format!("{} {mark} ({})", row.expr, row.observed)
+    format!("{} {mark} ({})", row.expression, row.observed)
 }
