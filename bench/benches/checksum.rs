@@ -10,7 +10,7 @@ use std::hint::black_box;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The checksummed part of a header, a block, and frames as a quiet and a busy log write them.
-const BYTES: [usize; 4] = [112, 4 << 10, 64 << 10, 256 << 10];
+const BYTES: [usize; 5] = [112, 4 << 10, 64 << 10, 256 << 10, 1 << 20];
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();

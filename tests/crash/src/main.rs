@@ -11,6 +11,7 @@ use crash::child::toy::Bug;
 use crash::child::{self, Life, Mode, Subject, planted};
 use crash::report::{json_line, sentence};
 use crash::rounds::{Crash, Plan, run};
+use loadgen::report::provenance::Provenance;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -176,6 +177,7 @@ fn play_rounds(arguments: &RoundsArguments, crash: Crash) -> io::Result<ExitCode
     let mut json = arguments.json.as_deref().map(append_to).transpose()?;
     let (mut passed, mut failed) = (0_u32, 0_u32);
     let mut written = Ok(());
+    let provenance = Provenance::own();
     println!("seed {}", plan.seed);
     run(&plan, &mut |round| {
         println!("{}", sentence(&plan, round));
@@ -185,7 +187,7 @@ fn play_rounds(arguments: &RoundsArguments, crash: Crash) -> io::Result<ExitCode
             failed += 1
         }
         if let Some(json) = &mut json {
-            written = writeln!(json, "{}", json_line(&plan, round));
+            written = writeln!(json, "{}", json_line(&plan, round, &provenance));
         }
         written.is_ok()
     })?;

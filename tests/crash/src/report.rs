@@ -2,11 +2,12 @@
 
 use crate::child::{Subject, planted};
 use crate::rounds::{Crash, Plan, Round};
+use loadgen::report::provenance::Provenance;
 use serde_json::{Value, json};
 
 /// One line, version 1: the names are fixed.
 #[must_use]
-pub fn json_line(plan: &Plan, round: &Round) -> String {
+pub fn json_line(plan: &Plan, round: &Round, provenance: &Provenance) -> String {
     let violations: Vec<String> = round.violations.iter().map(ToString::to_string).collect();
     let disk = match plan.crash {
         Crash::Kill => Value::Null,
@@ -25,6 +26,8 @@ pub fn json_line(plan: &Plan, round: &Round) -> String {
     };
     let line = json!({
         "schema_version": 1,
+        "git": provenance.git,
+        "binary_sha256": provenance.binary_sha256,
         "crash": crash_name(plan.crash),
         "engine": subject_name(plan.subject),
         "seed": plan.seed,

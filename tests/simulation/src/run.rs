@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use loadgen::report::provenance::Provenance;
 use runtime::clock::{self, Instant};
 use runtime::cores;
 use serde_json::{Value, json};
@@ -96,7 +97,10 @@ impl Report {
     #[must_use]
     pub fn json(&self) -> Value {
         let witness = |witness: &Witness| json!({ "seed": witness.seed, "check": witness.check, "text": witness.text });
+        let provenance = Provenance::own();
         json!({
+            "git": provenance.git,
+            "binary_sha256": provenance.binary_sha256,
             "from": self.from,
             "seeds": self.seeds,
             "seconds": self.took.as_secs_f64(),
