@@ -2,11 +2,16 @@
 //!
 //! As spans of the body (base64 decoded where it lies), against the plain path: a tree of values,
 //! types and constraints by the table, a struct of strings. 500 records of 100 bytes and of 1 KiB.
+//! And what does it cost its client to read the answer?
 
 #![forbid(unsafe_code)]
 
 use criterion::{BatchSize, Criterion, Throughput};
-use wire::operations::put_records::{PutRecords, PutRecordsSpans};
+use model::{RecordIndex, SequenceNumber, ShardIndex};
+use wire::call::decode_output;
+use wire::operations::put_records::{
+    PutRecords, PutRecordsOutput, PutRecordsSpans, PutRecordsWriter, scan_answer,
+};
 use wire::structure::{self, Blob};
 use wire::structures::PutRecordsRequestEntry;
 use wire::{Encoding, Operation, Request};
@@ -30,7 +35,33 @@ fn main() {
             group.finish();
         }
     }
+    for encoding in [Encoding::Json, Encoding::Cbor] {
+        let body = answer(encoding);
+        let mut group = criterion.benchmark_group(format!("{encoding:?}/answer"));
+        group.throughput(Throughput::Elements(RECORDS as u64));
+        let mut records = Vec::new();
+        group.bench_function("spans", |bencher| {
+            bencher.iter(|| scan_answer(encoding, &body, &mut records).expect("it is plain"));
+        });
+        group.bench_function("plain", |bencher| {
+            bencher.iter(|| decode_output::<PutRecordsOutput>(encoding, &body));
+        });
+        group.finish();
+    }
     criterion.final_summary();
+}
+
+fn answer(encoding: Encoding) -> Vec<u8> {
+    let mut writer = PutRecordsWriter::new(encoding, RECORDS, 0);
+    for index in 0..RECORDS as u64 {
+        writer.written(SequenceNumber {
+            shard_created_s: 1_488_269_257,
+            shard: ShardIndex::new(0),
+            record: RecordIndex::new(index),
+            arrival_s: 1_491_587_454,
+        });
+    }
+    writer.finish(None)
 }
 
 fn sample(data_bytes: usize) -> PutRecords {

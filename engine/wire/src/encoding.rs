@@ -90,18 +90,28 @@ impl Encoder {
         });
     }
 
-    /// The next member's name; then comes its value.
-    pub fn member(&mut self, name: &str) {
+    /// The next member's name, one of the API's; then comes its value.
+    pub fn member(&mut self, name: &'static str) {
         match self.encoding {
             Encoding::Json => {
-                // A value never ends with the byte that opens a structure: a text has its quote.
-                if self.out.last() != Some(&b'{') {
-                    self.out.push(b',');
-                }
-                json::write_text(name, &mut self.out);
-                self.out.push(b':');
+                self.separate(b'{');
+                // The API's names have nothing to escape.
+                self.out.push(b'"');
+                self.out.extend_from_slice(name.as_bytes());
+                self.out.extend_from_slice(b"\":");
             }
             Encoding::Cbor => self.text(name),
+        }
+    }
+
+    /// The next entry's name, any text; then comes its value.
+    pub fn entry(&mut self, name: &str) {
+        if self.encoding == Encoding::Json {
+            self.separate(b'{');
+            self.text(name);
+            self.out.push(b':');
+        } else {
+            self.text(name);
         }
     }
 
@@ -120,7 +130,15 @@ impl Encoder {
 
     /// The next element's value follows.
     pub fn element(&mut self) {
-        if self.encoding == Encoding::Json && self.out.last() != Some(&b'[') {
+        if self.encoding == Encoding::Json {
+            self.separate(b'[');
+        }
+    }
+
+    /// A comma, unless what comes is the first. A value never ends with the byte that opens a
+    /// structure or list: a text has its quote.
+    fn separate(&mut self, open: u8) {
+        if self.out.last() != Some(&open) {
             self.out.push(b',');
         }
     }

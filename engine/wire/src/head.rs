@@ -7,6 +7,10 @@ use crate::encoding::Encoding;
 use crate::operation::{Operation, TARGET_PREFIX};
 use crate::refusal::Refusal;
 
+/// Largest body that whoever reads sockets should take, bytes: a PutRecords of 10 MiB is 13.4 MiB of
+/// base64 and some text around it. What is longer is [`BadHead::TooLarge`] before it is read.
+pub const BODY_BYTES_MAX: usize = 16 << 20;
+
 /// The parts of a request's head that count.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
@@ -29,6 +33,8 @@ pub enum BadHead {
     Undetermined,
     /// A `Content-Type` of no encoding: XML and no `Content-Type`.
     UnknownContentType,
+    /// A body past [`BODY_BYTES_MAX`], which the caller has to see: nothing and no `Content-Type`.
+    TooLarge,
 }
 
 impl BadHead {
@@ -41,6 +47,7 @@ impl BadHead {
             }
             Self::Undetermined => (403, None, UNDETERMINED.to_vec()),
             Self::UnknownContentType => (404, None, b"<UnknownOperationException/>\n".to_vec()),
+            Self::TooLarge => (413, None, Vec::new()),
         }
     }
 }
@@ -124,6 +131,7 @@ mod tests {
         check("POST", Some("text/plain"), LIST, false, 404, None, unknown);
         check("POST", JSON, LIST, true, 400, JSON, r#"{"__type":"SerializationException"}"#);
         check("POST", JSON, None, true, 400, JSON, r#"{"__type":"UnknownOperationException"}"#);
+        assert_eq!(BadHead::TooLarge.answer(), (413, None, Vec::new()));
         let cbor = Some("application/x-amz-cbor-1.1");
         let (_, _, body) = BadHead::Refused(Encoding::Cbor, Refusal::NotReadable).answer();
         let body = String::from_utf8_lossy(&body).into_owned();

@@ -43,6 +43,7 @@ pub mod value;
 mod cbor;
 mod json;
 mod request;
+mod scan;
 
 pub use encoding::Encoding;
 pub use operation::Operation;

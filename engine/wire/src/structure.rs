@@ -63,7 +63,7 @@ pub fn decode<T: Structure>(encoding: Encoding, body: &[u8]) -> Option<T> {
 pub(crate) trait Field: Sized {
     const IS_REQUIRED: bool;
     fn from_value(value: Option<Typed<'_>>) -> Option<Self>;
-    fn write_member(&self, name: &str, encoder: &mut Encoder);
+    fn write_member(&self, name: &'static str, encoder: &mut Encoder);
 }
 
 impl<T: Element> Field for T {
@@ -73,7 +73,7 @@ impl<T: Element> Field for T {
         T::from_typed(value?)
     }
 
-    fn write_member(&self, name: &str, encoder: &mut Encoder) {
+    fn write_member(&self, name: &'static str, encoder: &mut Encoder) {
         encoder.member(name);
         self.write(encoder);
     }
@@ -86,7 +86,7 @@ impl<T: Element> Field for Option<T> {
         value.map_or(Some(None), |value| T::from_typed(value).map(Some))
     }
 
-    fn write_member(&self, name: &str, encoder: &mut Encoder) {
+    fn write_member(&self, name: &'static str, encoder: &mut Encoder) {
         if let Some(value) = self {
             value.write_member(name, encoder);
         }
@@ -188,7 +188,7 @@ impl Element for BTreeMap<String, String> {
     fn write(&self, encoder: &mut Encoder) {
         encoder.open_structure();
         for (name, text) in self {
-            encoder.member(name);
+            encoder.entry(name);
             encoder.text(text);
         }
         encoder.close_structure();

@@ -1,15 +1,18 @@
 //! PutRecords: writes up to 500 records, each of which may fail alone.
 //!
 //! The struct below is the plain path; [`PutRecordsSpans`] reads the same bodies without a copy,
-//! and [`PutRecordsWriter`] writes the same answers without a struct.
+//! and [`PutRecordsWriter`] writes the same answers without a struct;
+//! [`scan_answer`] reads them without one.
 
 mod answer;
-mod scan;
+mod answer_spans;
+mod asked;
 mod scan_cbor;
 mod scan_json;
 mod spans;
 
 pub use answer::PutRecordsWriter;
+pub use answer_spans::{RecordAnswer, scan_answer};
 pub use spans::{PutRecordsSpans, RecordSpans};
 
 use crate::call::call;

@@ -16,6 +16,7 @@ use super::{scan_cbor, scan_json};
 use crate::encoding::Encoding;
 use crate::refusal::Refusal;
 use crate::request::read;
+use crate::scan::{BODY_BYTES_MAX, span};
 
 /// A request whose types and constraints are right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,9 +45,6 @@ pub struct RecordSpans {
     /// `ExplicitHashKey`: a number of up to 39 digits.
     pub explicit_hash_key: Option<Span>,
 }
-
-/// Largest body that has spans. Whoever reads bodies from sockets refuses much shorter ones.
-const BODY_BYTES_MAX: usize = u32::MAX as usize;
 
 impl PutRecordsSpans {
     /// Reads a body.
@@ -140,17 +138,6 @@ impl FoundRecord {
         let Self { data, partition_key, explicit_hash_key } = self;
         Some(RecordSpans { data: data?, partition_key, explicit_hash_key })
     }
-}
-
-/// Sets what was not set.
-pub(super) fn set<T>(place: &mut Option<T>, value: T) -> Option<()> {
-    place.replace(value).is_none().then_some(())
-}
-
-/// A body has less than 2^32 bytes, checked before.
-pub(super) fn span(start: usize, bytes: usize) -> Span {
-    let number = |count: usize| u32::try_from(count).expect("a body has less than 4 GiB");
-    Span { start: number(start), bytes: number(bytes) }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What both scanners ask of a value: the constraints of the table, for bytes.
+//! What both fast paths ask of a value: the constraints of the table, for bytes.
 
 use model::limits::{PUT_RECORDS_COUNT_MAX, RECORD_BYTES_MAX_LARGEST};
 use model::record::check_partition_key;
