@@ -141,19 +141,30 @@ impl Follower {
             }
             // While it reads it is not fed: what it would get is not behind its position yet.
             feed.next.set(u64::MAX);
+            let permit = log.own_reads.acquire(1).await;
             let result = reader::read(&log, self.slot, self.position, CATCH_UP).await?;
+            drop(permit);
             if let Some(chunk) = self.queue_all(result.chunks, result.next) {
                 return Ok(chunk);
             }
         }
     }
 
-    /// Keeps the chunks that were read for the next calls; gives the first.
+    /// Keeps the chunks that were read for the next calls, as far as there is room for them; gives
+    /// the first.
     fn queue_all(&mut self, chunks: Vec<Chunk>, next: u64) -> Option<Chunk> {
         let mut chunks = chunks.into_iter();
         let first = chunks.next();
-        chunks.for_each(|chunk| self.feed.push(chunk));
-        self.feed.next.set(next);
+        let mut behind = next;
+        for chunk in chunks {
+            if self.feed.queued_bytes.get() + chunk.bytes.len() > QUEUED_BYTES_MAX {
+                // Read again when its turn comes.
+                behind = chunk.first_index;
+                break;
+            }
+            self.feed.push(chunk);
+        }
+        self.feed.next.set(behind);
         // What has expired meanwhile is passed over.
         self.position = first.as_ref().map_or(next, Chunk::end_index);
         first

@@ -36,6 +36,8 @@ use crate::tables;
 
 /// Sealed segments whose files stay open between two reads.
 const OPEN_FILES_MAX: usize = 64;
+/// Reads at a time for followers that fell behind and for searches by time; each takes about 2 MiB.
+const OWN_READS_MAX: usize = 8;
 /// A table is written again in pieces of so many bytes.
 const REWRITTEN_TOGETHER_BYTES: u64 = 256 << 10;
 
@@ -373,6 +375,7 @@ fn assemble(
         full: Notify::new(),
         sealed: Notify::new(),
         mending: Semaphore::new(1),
+        own_reads: Semaphore::new(OWN_READS_MAX),
         followers: Followers::default(),
         finished: Cell::new(false),
     }

@@ -193,6 +193,8 @@ pub(crate) struct LogInner {
     pub sealed: Notify,
     /// One table is mended at a time, and by one.
     pub mending: Semaphore,
+    /// Reads of followers that fell behind and searches by time, which nobody else counts.
+    pub own_reads: Semaphore,
     /// Who is fed at commit.
     pub followers: Followers,
     /// Shut down and drained: the log's tasks end.

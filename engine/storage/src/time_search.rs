@@ -30,6 +30,7 @@ pub(crate) async fn find_by_time(
     slot: ShardSlot,
     arrival_ms: u64,
 ) -> Result<u64, ReadError> {
+    let _permit = log.own_reads.acquire(1).await;
     let durable_index = reader::readable(log, slot)?;
     let found = match live_candidate(log, slot, arrival_ms, durable_index) {
         Live::In(candidate) => scan(log, slot, candidate, arrival_ms).await?,
