@@ -6,9 +6,10 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::ops::{Add, Sub};
-use std::pin::pin;
-use std::task::Poll;
-use std::time::Duration;
+use std::pin::{Pin, pin};
+use std::sync::OnceLock;
+use std::task::{Context, Poll};
+use std::time::{self, Duration};
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
@@ -36,6 +37,39 @@ impl Instant {
     pub fn saturating_sub(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(nanoseconds(duration)))
     }
+
+    /// The moment in the standard library's type, for libraries that take no other. Only differences
+    /// to other moments from here mean something.
+    pub fn to_std(self) -> time::Instant {
+        let anchor = anchor();
+        if self >= anchor.ours {
+            anchor.std + (self - anchor.ours)
+        } else {
+            anchor.std - (anchor.ours - self)
+        }
+    }
+
+    /// The moment that `to_std` made `moment` of, or a difference to one of those.
+    pub fn from_std(moment: time::Instant) -> Self {
+        let anchor = anchor();
+        match moment.checked_duration_since(anchor.std) {
+            Some(later) => anchor.ours + later,
+            None => anchor.ours.saturating_sub(anchor.std.duration_since(moment)),
+        }
+    }
+}
+
+/// One moment in both types.
+struct Anchor {
+    std: time::Instant,
+    ours: Instant,
+}
+
+/// Far from both ends of both types, under every driver.
+#[allow(clippy::disallowed_methods, reason = "there is no other way to a first one of its type")]
+fn anchor() -> &'static Anchor {
+    static ANCHOR: OnceLock<Anchor> = OnceLock::new();
+    ANCHOR.get_or_init(|| Anchor { std: time::Instant::now(), ours: Instant(1 << 40) })
 }
 
 impl fmt::Debug for Instant {
@@ -103,12 +137,41 @@ pub async fn sleep(duration: Duration) {
 /// Waits until the clock shows `deadline` or later.
 ///
 /// # Panics
-/// On a thread that is not a core.
-pub async fn sleep_until(deadline: Instant) {
-    match driver::current() {
-        Driver::Sim => sim::executor::timer(deadline.as_nanos()).await,
-        Driver::Kernel => kernel::timer(deadline.as_nanos()).await,
-        Driver::Outside => driver::not_a_core(),
+/// Polled on a thread that is not a core.
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Sleep { deadline, timer: None }
+}
+
+/// The future of [`sleep_until`]. It is `Send` and `Sync` because libraries ask that of theirs; it
+/// waits on the core that polls it first, and may only be dropped elsewhere.
+#[derive(Debug)]
+#[must_use = "futures do nothing unless awaited"]
+pub struct Sleep {
+    deadline: Instant,
+    /// `None` until the first poll.
+    timer: Option<Timer>,
+}
+
+#[derive(Debug)]
+enum Timer {
+    Kernel(kernel::Timer),
+    Sim(sim::executor::Timer),
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let at_ns = self.deadline.as_nanos();
+        let timer = self.timer.get_or_insert_with(|| match driver::current() {
+            Driver::Sim => Timer::Sim(sim::executor::timer(at_ns)),
+            Driver::Kernel => Timer::Kernel(kernel::Timer::new(at_ns)),
+            Driver::Outside => driver::not_a_core(),
+        });
+        match timer {
+            Timer::Kernel(timer) => Pin::new(timer).poll(context),
+            Timer::Sim(timer) => Pin::new(timer).poll(context),
+        }
     }
 }
 
@@ -140,6 +203,22 @@ mod tests {
         assert_eq!((moment + second) - moment, second);
         assert_eq!((Instant::from_nanos(u64::MAX) + second).as_nanos(), u64::MAX);
         assert_eq!((moment + Duration::MAX).as_nanos(), u64::MAX);
+    }
+
+    #[test]
+    fn moments_go_to_the_standard_library_and_back() {
+        for at_ns in [0, 1, 1 << 40, (1 << 40) + 5, 1 << 62] {
+            let moment = Instant::from_nanos(at_ns);
+            assert_eq!(Instant::from_std(moment.to_std()), moment);
+            let later = moment + Duration::from_millis(3);
+            assert_eq!(later.to_std() - moment.to_std(), Duration::from_millis(3));
+        }
+    }
+
+    #[test]
+    fn a_sleep_can_be_asked_to_be_sent() {
+        fn check(_: impl Send + Sync + Unpin) {}
+        check(sleep_until(now()));
     }
 
     #[test]

@@ -36,14 +36,16 @@ use crate::local::Closed;
 use crate::mesh;
 use doorbell::Doorbell;
 use helper::Helper;
-use ring::Ring;
+use ring::{Key, Ring};
 use task::{Class, TaskWaker, Tasks};
+pub(crate) use timers::Timer;
 use timers::Timers;
-pub(crate) use timers::timer;
 
 mod doorbell;
 mod helper;
+mod readiness;
 mod ring;
+pub(crate) mod socket;
 mod task;
 mod timers;
 
@@ -159,6 +161,8 @@ where
     // While there is still a core, for destructors that look for one.
     let tasks = core.tasks.borrow_mut().take_all();
     drop(tasks);
+    // Of sockets that the tasks have left to others.
+    core.ring.borrow_mut().cancel_waits();
     // The read of the doorbell is an operation in flight, too.
     core.doorbell.ring();
     while core.ring.borrow().in_flight() > 0 {
@@ -358,6 +362,40 @@ pub(crate) fn yield_now() -> impl Future<Output = ()> {
         context.waker().wake_by_ref();
         Poll::Pending
     })
+}
+
+/// An operation of a core that waits for a peer.
+#[derive(Clone, Copy, Debug)]
+struct WaitKey {
+    core: u64,
+    key: Key,
+}
+
+/// As `start_operation`, for a wait; `None` where the core is ending. At the end of the core it is
+/// cancelled.
+///
+/// # Safety
+/// As for `start_operation`.
+unsafe fn start_wait(entry: squeue::Entry, done: impl FnOnce(i32) + 'static) -> Option<WaitKey> {
+    let mut done: Option<Box<dyn FnOnce(i32)>> = Some(Box::new(done));
+    let key = with_core(|core| {
+        let done = if core.ending.get() { None } else { done.take() }?;
+        // SAFETY: the contract is the caller's.
+        let key = unsafe { core.ring.borrow_mut().start_wait(entry, done) };
+        Some(WaitKey { core: core.number(), key })
+    });
+    drop(done);
+    key
+}
+
+/// Ends a wait early, where it is still in flight.
+fn cancel_wait(wait: WaitKey) {
+    // Where its core is gone, the wait is over.
+    try_with_core(|core| {
+        if core.number() == wait.core {
+            core.ring.borrow_mut().cancel(wait.key);
+        }
+    });
 }
 
 /// Queues an operation, which `done` owns until it is called with the result. When the core is

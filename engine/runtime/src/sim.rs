@@ -1,4 +1,5 @@
-//! The simulation's driver: one seed decides the schedule, the clock and the disk of a whole run.
+//! The simulation's driver: one seed decides the schedule, the clock, the disk and the network of a
+//! whole run.
 //!
 //! Everything above `runtime` runs here unchanged. A run is a function of its seed: the executor
 //! picks a random ready task, virtual time jumps to the next timer or I/O completion when nothing
@@ -26,8 +27,10 @@ pub(crate) mod executor;
 mod faults;
 mod file;
 mod inspect;
+mod network;
 mod operation;
 mod random;
+pub(crate) mod socket;
 #[cfg(test)]
 mod tests;
 mod tree;

@@ -17,7 +17,8 @@ use super::error::{StartError, UringRefusal};
 
 /// The operations that `kernel` and `file::kernel` start. The numbers are the kernel's ABI
 /// (include/uapi/linux/io_uring.h).
-const OPERATIONS: [(u8, &str); 3] = [(3, "FSYNC"), (22, "READ"), (23, "WRITE")];
+const OPERATIONS: [(u8, &str); 5] =
+    [(3, "FSYNC"), (6, "POLL_ADD"), (14, "ASYNC_CANCEL"), (22, "READ"), (23, "WRITE")];
 
 /// No completion is dropped (5.5); a wait has its own timeout (5.11); blocking operations run on
 /// threads of this process (5.12).

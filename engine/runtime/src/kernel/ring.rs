@@ -10,13 +10,16 @@
 //!
 //! Every operation is owned by a slot until its completion: the slot's closure holds all memory and
 //! descriptors that the kernel was told of, and is called with the result.
+//!
+//! A transfer ends by itself. A wait (for a peer) may never end, so it can be cancelled: by its key,
+//! which no later operation in the same slot has, and all together when the core ends.
 
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
 use io_uring::types::{SubmitArgs, Timespec};
-use io_uring::{EnterFlags, IoUring, squeue};
+use io_uring::{EnterFlags, IoUring, opcode, squeue};
 
 use crate::environment::while_memory_is_freed;
 
@@ -35,10 +38,46 @@ const PAUSE_WITHOUT_MEMORY: Duration = Duration::from_millis(1);
 /// Owns what an operation needs and takes its result: a count or a negative error number.
 type Done = Box<dyn FnOnce(i32)>;
 
+/// Names an operation: its slot in the low half, in the high half a number that the slot's next 2^32
+/// operations do not have. It is the `user_data` of its completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key(u64);
+
+impl Key {
+    fn new(slot: usize, number: u32) -> Self {
+        let slot = u32::try_from(slot).expect("far fewer operations than 2^32 are in flight");
+        Self(u64::from(number) << 32 | u64::from(slot))
+    }
+
+    fn slot(self) -> usize {
+        let low = self.0 & u64::from(u32::MAX);
+        usize::try_from(low).expect("a usize has 32 bits or more")
+    }
+}
+
+/// What ends an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// The device, some time.
+    Transfer,
+    /// A peer, perhaps never.
+    Wait,
+}
+
+struct Slot {
+    key: Key,
+    kind: Kind,
+    done: Done,
+}
+
 pub(super) struct Ring {
     ring: IoUring,
-    slots: Vec<Option<Done>>,
+    slots: Vec<Option<Slot>>,
     free: Vec<usize>,
+    /// Operations ever started; a part of their keys.
+    started: u32,
+    /// Waits in flight.
+    waits: usize,
     /// Operations that found the submission queue full. Bounded by what the program starts.
     backlog: VecDeque<squeue::Entry>,
 }
@@ -56,7 +95,14 @@ impl Ring {
         // Without it they run on all CPUs of the cpuset, whatever the process was started with
         // (taskset). A kernel before 5.14 does not know it.
         ring.submitter().register_iowq_aff(cpus).ok();
-        Ok(Self { ring, slots: Vec::new(), free: Vec::new(), backlog: VecDeque::new() })
+        Ok(Self {
+            ring,
+            slots: Vec::new(),
+            free: Vec::new(),
+            started: 0,
+            waits: 0,
+            backlog: VecDeque::new(),
+        })
     }
 
     /// Queues an operation for the next `submit` or `wait`.
@@ -65,23 +111,57 @@ impl Ring {
     /// All memory and descriptors that `entry` names must stay as the kernel needs them for as long
     /// as `done` is neither called nor dropped.
     pub(super) unsafe fn start(&mut self, entry: squeue::Entry, done: Done) {
+        self.insert(entry, done, Kind::Transfer);
+    }
+
+    /// As `start`, for an operation that may never end: it can be cancelled.
+    ///
+    /// # Safety
+    /// As for `start`.
+    pub(super) unsafe fn start_wait(&mut self, entry: squeue::Entry, done: Done) -> Key {
+        self.waits += 1;
+        self.insert(entry, done, Kind::Wait)
+    }
+
+    /// Has the kernel end a wait, which then completes as cancelled, or as what it was about to be.
+    /// Nothing where it has completed.
+    pub(super) fn cancel(&mut self, key: Key) {
+        // Nothing that starts later can be hit: the key is another, and the kernel takes operations
+        // in the order in which they were queued.
+        if self.slots[key.slot()].as_ref().is_some_and(|slot| slot.key == key) {
+            // Whether it found the wait or came too late, the wait's own completion says the rest.
+            self.insert(opcode::AsyncCancel::new(key.0).build(), Box::new(|_| ()), Kind::Transfer);
+        }
+    }
+
+    /// Cancels all waits in flight.
+    pub(super) fn cancel_waits(&mut self) {
+        let waits = self.slots.iter().flatten().filter(|slot| slot.kind == Kind::Wait);
+        let keys: Vec<Key> = waits.map(|slot| slot.key).collect();
+        keys.into_iter().for_each(|key| self.cancel(key));
+    }
+
+    fn insert(&mut self, entry: squeue::Entry, done: Done, kind: Kind) -> Key {
         let slot = self.free.pop().unwrap_or(self.slots.len());
         if slot == self.slots.len() {
             self.slots.push(None);
         }
         assert!(self.slots[slot].is_none());
-        self.slots[slot] = Some(done);
-        let entry = entry.user_data(slot as u64);
+        let key = Key::new(slot, self.started);
+        self.started = self.started.wrapping_add(1);
+        self.slots[slot] = Some(Slot { key, kind, done });
+        let entry = entry.user_data(key.0);
         // None overtakes one that waits.
         if !self.backlog.is_empty() || !self.push(&entry) {
             self.backlog.push_back(entry);
         }
+        key
     }
 
     /// False where the submission queue is full.
     fn push(&mut self, entry: &squeue::Entry) -> bool {
-        // SAFETY: the slot that the entry names owns, by the contract of `start`, all that the
-        // kernel will touch, until `next` takes the slot's closure out, after the completion.
+        // SAFETY: the slot that the entry names owns, by the contract of `start` (a cancellation
+        // names neither memory nor a descriptor), all that the kernel will touch, until `next` takes the slot's closure out, after the completion.
         // `IoUring` and with it the rest of the slots are dropped only when none is taken: see
         // `Drop`.
         unsafe { self.ring.submission().push(entry) }.is_ok()
@@ -136,8 +216,10 @@ impl Ring {
         let timeout = timeout.map_or(SLEEP_MAX, |timeout| timeout.min(SLEEP_MAX));
         let span = Timespec::from(timeout);
         let arguments = SubmitArgs::new().timespec(&span);
-        // The read of the doorbell, in flight in every sleep, is no I/O that the CPU waits for.
-        let is_idle = self.in_flight() <= 1 && self.ring.params().is_feature_no_iowait();
+        // The read of the doorbell, in flight in every sleep, is no I/O that the CPU waits for, nor is
+        // a peer.
+        let is_idle =
+            self.in_flight() - self.waits <= 1 && self.ring.params().is_feature_no_iowait();
         let flags = if is_idle { EnterFlags::NO_IOWAIT } else { EnterFlags::empty() };
         let entered = self.ring.submitter().submit_with_args_and_flags(1, &arguments, flags);
         if !self.accepts(entered) {
@@ -176,10 +258,14 @@ impl Ring {
     /// ring is not borrowed, for it may start other operations.
     pub(super) fn next(&mut self) -> Option<(Done, i32)> {
         let completion = self.ring.completion().next()?;
-        let slot = usize::try_from(completion.user_data()).expect("we have numbered the slots");
-        let done = self.slots[slot].take().expect("an operation completes once");
-        self.free.push(slot);
-        Some((done, completion.result()))
+        let key = Key(completion.user_data());
+        let slot = self.slots[key.slot()].take().expect("an operation completes once");
+        assert_eq!(slot.key, key);
+        if slot.kind == Kind::Wait {
+            self.waits -= 1;
+        }
+        self.free.push(key.slot());
+        Some((slot.done, completion.result()))
     }
 }
 
@@ -206,7 +292,7 @@ fn build(modern: bool) -> io::Result<IoUring> {
 mod tests {
     use std::os::fd::AsRawFd;
 
-    use io_uring::{opcode, types};
+    use io_uring::types;
 
     use super::*;
     use crate::cores;
@@ -227,12 +313,7 @@ mod tests {
             // SAFETY: a NOP names neither memory nor a descriptor.
             unsafe { ring.start(opcode::Nop::new().build(), Box::new(done)) };
         }
-        while ring.in_flight() > 0 {
-            ring.wait(None);
-            while let Some((done, result)) = ring.next() {
-                done(result);
-            }
-        }
+        finish(&mut ring);
         let expected: Vec<_> = (0..count).map(|number| (number, 0)).collect();
         assert_eq!(*results.borrow(), expected);
         assert!(!ring.needs_attention());
@@ -247,6 +328,58 @@ mod tests {
             ring.wait(timeout);
             assert!(ring.next().is_some());
         }
+    }
+
+    /// Waits until all is done.
+    fn finish(ring: &mut Ring) {
+        while ring.in_flight() > 0 {
+            ring.wait(None);
+            while let Some((done, result)) = ring.next() {
+                done(result);
+            }
+        }
+    }
+
+    #[test]
+    fn a_wait_ends_when_it_is_cancelled_and_no_other_does() {
+        let mut ring = ring();
+        let (silent, _peer) = std::os::unix::net::UnixStream::pair().expect("a pair of sockets");
+        let silent = std::rc::Rc::new(silent);
+        let results = std::rc::Rc::new(std::cell::RefCell::new(Vec::new()));
+        let wait = |ring: &mut Ring, number: usize| {
+            let (owned, results) = (std::rc::Rc::clone(&silent), std::rc::Rc::clone(&results));
+            let entry = opcode::PollAdd::new(types::Fd(silent.as_raw_fd()), libc::POLLIN as u32);
+            let done = move |result| {
+                drop(owned);
+                results.borrow_mut().push((number, result));
+            };
+            // SAFETY: the entry names only a descriptor, and `done` owns a share of it.
+            unsafe { ring.start_wait(entry.build(), Box::new(done)) }
+        };
+        let first = wait(&mut ring, 0);
+        let second = wait(&mut ring, 1);
+        ring.submit();
+        ring.cancel(first);
+        while results.borrow().is_empty() {
+            ring.wait(None);
+            while let Some((done, result)) = ring.next() {
+                done(result);
+            }
+        }
+        assert_eq!(*results.borrow(), [(0, -libc::ECANCELED)]);
+        // In the slot that is free again: the old key does not name it.
+        let third = wait(&mut ring, 2);
+        ring.cancel(first);
+        assert_ne!(third, second);
+        ring.submit();
+        assert_eq!(ring.waits, 2);
+        ring.cancel_waits();
+        finish(&mut ring);
+        assert_eq!(ring.waits, 0);
+        let mut ended = results.take();
+        ended.sort_unstable();
+        let cancelled = -libc::ECANCELED;
+        assert_eq!(ended, [(0, cancelled), (1, cancelled), (2, cancelled)]);
     }
 
     /// The CPUs that the kernel's threads for this thread may run on.

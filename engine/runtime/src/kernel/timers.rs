@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -58,18 +57,20 @@ impl Timers {
     }
 }
 
-/// Waits until the clock shows `at_ns` or later.
-pub(crate) fn timer(at_ns: u64) -> impl Future<Output = ()> {
-    Timer { at_ns, armed: None, _here: PhantomData }
-}
-
-struct Timer {
+/// Waits until the clock shows `at_ns` or later, on the core where it is polled first. Dropped on
+/// another thread it leaves its entry to fire there.
+#[derive(Debug)]
+pub(crate) struct Timer {
     at_ns: u64,
     /// The core's number and the key there: the thread may be another core by the time of the drop,
     /// with a timer of the same key.
     armed: Option<(u64, TimerKey)>,
-    /// A timer belongs to the thread of its core.
-    _here: PhantomData<*const ()>,
+}
+
+impl Timer {
+    pub(crate) fn new(at_ns: u64) -> Self {
+        Self { at_ns, armed: None }
+    }
 }
 
 impl Future for Timer {

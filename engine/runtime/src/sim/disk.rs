@@ -250,6 +250,16 @@ impl State {
         struck
     }
 
+    /// As `strikes`, with the network's own chance: what is sent does not change the disk.
+    pub(super) fn strikes_network(&mut self, fault: Fault, random: &mut Generator) -> bool {
+        let chance = self.faults.chance(fault);
+        let struck = self.planned_now(fault) || random.chance(chance);
+        if struck {
+            self.counts.count(fault);
+        }
+        struck
+    }
+
     fn planned_now(&mut self, fault: Fault) -> bool {
         let mut struck = None;
         for (index, plan) in self.planned.iter_mut().enumerate() {

@@ -1,18 +1,24 @@
-//! What will happen at a known virtual time: timers and disk completions, earliest first.
+//! What will happen at a known virtual time: timers, disk completions and arrivals over the network,
+//! earliest first.
 //!
 //! Events of the same time fire in a random order. A cancelled timer must never move the clock.
 
-use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+
+use super::socket::Connection;
 
 /// What an event does when its time has come.
 pub(super) enum Due {
-    Timer(Rc<TimerState>),
+    Timer(Arc<TimerState>),
     /// The slot of a disk operation that completes.
     Disk(usize),
+    /// Something arrives at an end of a connection.
+    Network(Rc<Connection>),
 }
 
 struct Event {
@@ -44,13 +50,13 @@ impl PartialEq for Event {
 impl Eq for Event {}
 
 /// The queue of events. Its bound is what the program has under way: one event per disk operation
-/// in flight and per timer waiting, plus as many cancelled timers again.
+/// in flight, per segment on its way and per timer waiting, plus as many cancelled timers again.
 #[derive(Default)]
 pub(super) struct Events {
     heap: BinaryHeap<Event>,
     pushed: u32,
     /// Shared with the timers, which count themselves here when they are dropped early.
-    cancelled: Rc<Cell<usize>>,
+    cancelled: Arc<AtomicUsize>,
 }
 
 impl Events {
@@ -60,13 +66,13 @@ impl Events {
         self.heap.push(Event { at_ns, tie, due });
     }
 
-    pub(super) fn timer(&mut self, at_ns: u64, tie: u64, waker: Waker) -> Rc<TimerState> {
-        let state = Rc::new(TimerState {
-            waker: RefCell::new(Some(waker)),
-            cancelled: Cell::new(false),
-            cancelled_count: Rc::clone(&self.cancelled),
+    pub(super) fn timer(&mut self, at_ns: u64, tie: u64, waker: Waker) -> Arc<TimerState> {
+        let state = Arc::new(TimerState {
+            waker: Mutex::new(Some(waker)),
+            cancelled: AtomicBool::new(false),
+            cancelled_count: Arc::clone(&self.cancelled),
         });
-        self.push(at_ns, tie, Due::Timer(Rc::clone(&state)));
+        self.push(at_ns, tie, Due::Timer(Arc::clone(&state)));
         self.sweep();
         state
     }
@@ -75,11 +81,11 @@ impl Events {
     pub(super) fn next_ns(&mut self) -> Option<u64> {
         while let Some(event) = self.heap.peek() {
             match &event.due {
-                Due::Timer(state) if state.cancelled.get() => {
+                Due::Timer(state) if state.is_cancelled() => {
                     self.heap.pop();
-                    self.cancelled.set(self.cancelled.get() - 1);
+                    self.cancelled.fetch_sub(1, Relaxed);
                 }
-                Due::Timer(_) | Due::Disk(_) => return Some(event.at_ns),
+                Due::Timer(_) | Due::Disk(_) | Due::Network(_) => return Some(event.at_ns),
             }
         }
         None
@@ -97,56 +103,66 @@ impl Events {
     /// with a long timeout would otherwise collect one entry a request.
     fn sweep(&mut self) {
         const CANCELLED_KEPT_MAX: usize = 64;
-        let cancelled = self.cancelled.get();
+        let cancelled = self.cancelled.load(Relaxed);
         if cancelled > CANCELLED_KEPT_MAX && cancelled > self.heap.len() / 2 {
             self.heap
-                .retain(|event| !matches!(&event.due, Due::Timer(state) if state.cancelled.get()));
-            self.cancelled.set(0);
+                .retain(|event| !matches!(&event.due, Due::Timer(state) if state.is_cancelled()));
+            self.cancelled.store(0, Relaxed);
         }
     }
 }
 
-/// The part of a timer that its future and its event share.
+/// The part of a timer that its future and its event share. Only the run's thread uses it; it locks
+/// because the future may be asked to be `Send`.
+#[derive(Debug)]
 pub(super) struct TimerState {
     /// Empty once fired.
-    waker: RefCell<Option<Waker>>,
-    cancelled: Cell<bool>,
-    cancelled_count: Rc<Cell<usize>>,
+    waker: Mutex<Option<Waker>>,
+    cancelled: AtomicBool,
+    cancelled_count: Arc<AtomicUsize>,
 }
 
 impl TimerState {
     pub(super) fn fire(&self) {
-        let waker = self.waker.borrow_mut().take();
+        let waker = self.waker().take();
         if let Some(waker) = waker {
             waker.wake();
         }
     }
 
     pub(super) fn renew(&self, waker: &Waker) {
-        if let Some(registered) = self.waker.borrow_mut().as_mut() {
+        if let Some(registered) = self.waker().as_mut() {
             registered.clone_from(waker);
         }
     }
 
     /// Called once, when the future is dropped.
     pub(super) fn cancel(&self) {
-        let unfired = self.waker.borrow_mut().take().is_some();
-        if unfired {
-            self.cancelled.set(true);
-            self.cancelled_count.set(self.cancelled_count.get() + 1);
+        let unfired = self.waker().take();
+        if unfired.is_some() {
+            self.cancelled.store(true, Relaxed);
+            self.cancelled_count.fetch_add(1, Relaxed);
         }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Relaxed)
+    }
+
+    fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Due, Events};
+    use super::{Due, Events, Relaxed};
     use std::task::Waker;
 
     fn slot(due: Option<Due>) -> Option<usize> {
         match due {
             Some(Due::Disk(slot)) => Some(slot),
-            Some(Due::Timer(_)) | None => None,
+            Some(Due::Timer(_) | Due::Network(_)) | None => None,
         }
     }
 
@@ -172,6 +188,6 @@ mod tests {
         }
         assert!(events.heap.len() < 150, "{}", events.heap.len());
         assert_eq!(events.next_ns(), None);
-        assert_eq!(events.cancelled.get(), 0);
+        assert_eq!(events.cancelled.load(Relaxed), 0);
     }
 }

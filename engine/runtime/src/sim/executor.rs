@@ -20,8 +20,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use super::disk::{Disk, State};
 use super::events::{Due, Events, TimerState};
 use super::faults::nanoseconds;
+use super::network::Network;
 use super::operation::Submitted;
 use super::random::{Generator, Stream};
+use super::socket::Connection;
 use super::{CrashPoint, Options, Outcome};
 use crate::driver::{self, DriverGuard};
 
@@ -45,6 +47,7 @@ struct Run {
     tasks: RefCell<Vec<Option<Task>>>,
     ready: RefCell<Ready>,
     events: RefCell<Events>,
+    network: RefCell<Network>,
     steps: Cell<u64>,
     operations: Cell<u64>,
     crash: Cell<CrashLimits>,
@@ -121,6 +124,7 @@ pub(super) fn run<T: 'static>(
         tasks: RefCell::default(),
         ready: RefCell::default(),
         events: RefCell::default(),
+        network: RefCell::new(Network::new(seed)),
         steps: Cell::new(0),
         operations: Cell::new(0),
         crash: Cell::new(CrashLimits::NEVER),
@@ -225,6 +229,7 @@ impl Run {
                         waker.wake();
                     }
                 }
+                Some(Due::Network(connection)) => connection.arrive(),
                 None => return,
             }
         }
@@ -360,9 +365,9 @@ pub(super) fn disk() -> Disk {
     current().disk.clone()
 }
 
-/// Whether the run is over and its tasks are being dropped.
+/// Whether the run is over and its tasks are being dropped, or gone.
 pub(super) fn has_stopped() -> bool {
-    current().stopped.get()
+    CURRENT.with_borrow(|run| run.as_ref().is_none_or(|run| run.stopped.get()))
 }
 
 /// Counts an operation on names; those on files count themselves in [`submit`].
@@ -384,6 +389,25 @@ pub(super) fn submit(disk: &Disk, start: impl FnOnce(&mut State) -> Submitted) {
     disk.trace().note(latency_ns);
     run.at(disk.now_ns() + latency_ns, Due::Disk(slot));
     run.count_operation();
+}
+
+/// The network of the current run, with its disk's faults and counts.
+pub(super) fn with_network<R>(act: impl FnOnce(&mut Network, &mut State) -> R) -> R {
+    let run = current();
+    run.disk.with(|state| act(&mut run.network.borrow_mut(), state))
+}
+
+/// Notes a decision of the network.
+pub(super) fn note(what: u64) {
+    current().disk.trace().note(what);
+}
+
+/// Something will arrive at an end of the connection; nothing when the run is over.
+pub(super) fn arrive_at(at_ns: u64, connection: Rc<Connection>) {
+    let run = current();
+    if !run.stopped.get() {
+        run.at(at_ns, Due::Network(connection));
+    }
 }
 
 /// The monotonic clock.
@@ -424,13 +448,14 @@ pub(crate) fn yield_now() -> impl Future<Output = ()> {
 }
 
 /// Waits until the clock shows `at_ns` or later.
-pub(crate) fn timer(at_ns: u64) -> impl Future<Output = ()> {
+pub(crate) fn timer(at_ns: u64) -> Timer {
     Timer { at_ns, state: None }
 }
 
-struct Timer {
+#[derive(Debug)]
+pub(crate) struct Timer {
     at_ns: u64,
-    state: Option<Rc<TimerState>>,
+    state: Option<Arc<TimerState>>,
 }
 
 impl Future for Timer {

@@ -1,4 +1,4 @@
-//! What can go wrong on the simulated disk and clock, how often, and how often it did.
+//! What can go wrong on the simulated disk, network and clock, how often, and how often it did.
 //!
 //! A fault has a chance for each operation, or is planned for one operation to come. Why each must
 //! be survived: devices and file systems return every one of these errors to a correct program.
@@ -24,6 +24,10 @@ pub enum Fault {
     DirectoryError,
     /// There is no room for the file that is created.
     NoSpace,
+    /// The connection is reset as bytes are sent or received. What was on its way is lost.
+    ConnectionReset,
+    /// The process has no descriptor left for the connection that it accepts.
+    NoDescriptor,
 }
 
 /// How long operations of one kind take.
@@ -74,6 +78,10 @@ pub struct Faults {
     pub read_error_chance: f64,
     /// Chance of [`Fault::DirectoryError`].
     pub directory_error_chance: f64,
+    /// Chance of [`Fault::ConnectionReset`], for each call that sends or receives.
+    pub connection_reset_chance: f64,
+    /// Chance of [`Fault::NoDescriptor`], for each connection that is accepted.
+    pub no_descriptor_chance: f64,
     /// Room on the disk; all files together, allocated but unwritten parts included.
     pub bytes_max: Option<u64>,
     /// Chance, for each reading of the wall clock, that somebody has set it.
@@ -88,6 +96,8 @@ pub struct Faults {
     pub flush_latency: Latency,
     /// Time of an operation on a directory, and of opening a file.
     pub directory_latency: Latency,
+    /// Time of a segment from one end of a connection to the other.
+    pub network_latency: Latency,
 }
 
 impl Default for Faults {
@@ -101,6 +111,8 @@ impl Default for Faults {
             flush_error_chance: 0.0,
             read_error_chance: 0.0,
             directory_error_chance: 0.0,
+            connection_reset_chance: 0.0,
+            no_descriptor_chance: 0.0,
             bytes_max: None,
             wall_jump_chance: 0.0,
             wall_jump_max: Duration::from_secs(2 * 3600),
@@ -108,6 +120,7 @@ impl Default for Faults {
             write_latency: microseconds(15, 150),
             flush_latency: microseconds(50, 400),
             directory_latency: microseconds(10, 100),
+            network_latency: microseconds(10, 200),
         }
     }
 }
@@ -120,6 +133,8 @@ impl Faults {
             Fault::FlushError => self.flush_error_chance,
             Fault::ReadError => self.read_error_chance,
             Fault::DirectoryError => self.directory_error_chance,
+            Fault::ConnectionReset => self.connection_reset_chance,
+            Fault::NoDescriptor => self.no_descriptor_chance,
             // Room is counted, not drawn.
             Fault::NoSpace => 0.0,
         }
@@ -153,6 +168,12 @@ pub struct Counts {
     pub directory_errors: u64,
     /// Creations refused for want of room.
     pub no_space: u64,
+    /// Connections that were established.
+    pub connections: u64,
+    /// Connections that were reset by a fault.
+    pub connection_resets: u64,
+    /// Connections that waited for want of a descriptor.
+    pub no_descriptors: u64,
     /// Operations that took longer than the usual longest time.
     pub slow_operations: u64,
     /// Jumps of the wall clock.
@@ -184,6 +205,8 @@ impl Counts {
             Fault::ReadError => &mut self.read_errors,
             Fault::DirectoryError => &mut self.directory_errors,
             Fault::NoSpace => &mut self.no_space,
+            Fault::ConnectionReset => &mut self.connection_resets,
+            Fault::NoDescriptor => &mut self.no_descriptors,
         };
         *counter += 1;
     }

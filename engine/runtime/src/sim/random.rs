@@ -12,6 +12,7 @@ pub(super) enum Stream {
     Schedule = 1,
     Program = 2,
     Disk = 3,
+    Network = 4,
 }
 
 /// A stream of random numbers that is a function of its seed.
