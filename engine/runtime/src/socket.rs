@@ -278,14 +278,18 @@ impl Stream {
         Ok(())
     }
 
-    /// Ends the sending: after what was sent the peer receives 0. Receiving goes on.
+    /// Ends the sending: after what was sent the peer receives 0. Receiving goes on. Nothing where
+    /// the connection is gone: then there is nothing to end.
     ///
     /// # Errors
-    /// `BrokenPipe` where the connection is gone.
+    /// The system's reason.
     pub fn shutdown_send(&self) -> Result<(), SocketError> {
         let done = match &self.inner {
             StreamInner::Kernel(stream) => stream.shutdown_send(),
-            StreamInner::Sim(stream) => stream.shutdown_send(),
+            StreamInner::Sim(stream) => {
+                stream.shutdown_send();
+                Ok(())
+            }
         };
         done.map_err(|kind| self.failed(SocketOperation::ShutdownSend, kind))
     }

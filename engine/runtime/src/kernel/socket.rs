@@ -168,7 +168,10 @@ impl KernelStream {
     }
 
     pub(crate) fn shutdown_send(&self) -> Result<(), SocketErrorKind> {
-        net::shutdown(&self.descriptor, Shutdown::Write).map_err(kind)
+        match net::shutdown(&self.descriptor, Shutdown::Write) {
+            Err(Errno::NOTCONN) => Ok(()),
+            done => done.map_err(kind),
+        }
     }
 
     /// The close to come, at the drop, resets the connection.

@@ -178,6 +178,7 @@ async fn expect_reset(stream: &Stream) {
     let error = stream.send_all(b"late").await.unwrap_err();
     assert_eq!(error.kind, SocketErrorKind::BrokenPipe);
     assert_eq!(stream.recv(&mut [0; 8]).await, Ok(0), "it is told once");
+    assert_eq!(stream.shutdown_send(), Ok(()), "there is nothing to end");
 }
 
 /// Who aborts, and who closes with bytes unread, resets.
