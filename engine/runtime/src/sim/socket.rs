@@ -155,8 +155,6 @@ struct Pipe {
     /// Bytes that travel or have arrived.
     held_bytes: usize,
     window_bytes: usize,
-    /// When the last segment arrives.
-    last_ns: u64,
 }
 
 enum Segment {
@@ -298,8 +296,8 @@ impl SimStream {
         let latency_ns = with_network(|network, state| network.latency_ns(state));
         note(latency_ns);
         let mut pipe = self.far().incoming.borrow_mut();
-        let at_ns = (executor::now() + latency_ns).max(pipe.last_ns);
-        pipe.last_ns = at_ns;
+        // One that is due before the one in front of it waits for that.
+        let at_ns = executor::now() + latency_ns;
         if let Segment::Bytes(bytes) = &segment {
             pipe.held_bytes += bytes.len();
         }
